@@ -1,0 +1,234 @@
+"""The objects of the cluster: kept in memory, written through to SQLite, watched by whoever needs to know.
+
+This is what etcd and the storage layer of a real API server do for us: one growing resource version over all
+objects, optimistic concurrency, and a bounded history of events from which a watch can resume
+(https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions).
+
+Everything runs in one asyncio thread. Objects go in and out as copies, so nobody changes one by accident.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import sqlite3
+import uuid
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pocket.objects import Obj, kind_of, labels_of, matches, name_of, namespace_of
+
+HISTORY = 4096  # events kept for watches that resume; an older resource version gets Expired
+
+Key = tuple[str, str, str]  # kind, namespace ("" for none), name
+
+
+class StoreError(Exception):
+    """A write or a watch that the store refuses."""
+
+
+class NotFound(StoreError):
+    """No such object."""
+
+
+class AlreadyExists(StoreError):
+    """An object of that kind, namespace and name is there already."""
+
+
+class Conflict(StoreError):
+    """The caller's resource version (or uid) is not the current one."""
+
+
+class Expired(StoreError):
+    """A watch asked for events older than the history."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One change: the object as it was after it (for DELETED: as it was last)."""
+
+    type: Literal["ADDED", "MODIFIED", "DELETED"]
+    object: Obj
+    version: int
+
+
+def now() -> str:
+    """The current time as Kubernetes writes it: RFC 3339, seconds, UTC."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Store:
+    """All objects, by kind, namespace and name.
+
+    `path` is the SQLite file, or None to keep everything in memory (tests).
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._db = sqlite3.connect(path or ":memory:", isolation_level=None)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")  # survives our own death, not a power cut: enough for a lab
+        self._db.execute(
+            "CREATE TABLE IF NOT EXISTS objects (kind TEXT, namespace TEXT, name TEXT, json TEXT NOT NULL,"
+            " PRIMARY KEY (kind, namespace, name))"
+        )
+        self._db.execute("CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL)")
+        self._objects: dict[Key, Obj] = {
+            (kind, namespace, name): json.loads(text)
+            for kind, namespace, name, text in self._db.execute("SELECT kind, namespace, name, json FROM objects")
+        }
+        row = self._db.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
+        self._version: int = row[0] if row else 0
+        self._oldest = self._version
+        self._history: deque[Event] = deque()
+        self._queues: set[asyncio.Queue[Event]] = set()
+        self._listeners: list[Callable[[Event], None]] = []
+
+    @property
+    def version(self) -> int:
+        """The resource version of the last write."""
+        return self._version
+
+    def close(self) -> None:
+        self._db.close()
+
+    # -- reading ------------------------------------------------------------------------------------------------
+
+    def find(self, kind: str, namespace: str | None, name: str) -> Obj | None:
+        """The object, or None."""
+        obj = self._objects.get((kind, namespace or "", name))
+        return copy.deepcopy(obj) if obj is not None else None
+
+    def get(self, kind: str, namespace: str | None, name: str) -> Obj:
+        """The object. Raises NotFound."""
+        obj = self.find(kind, namespace, name)
+        if obj is None:
+            raise NotFound(f'{kind} "{name}" not found')
+        return obj
+
+    def list(self, kind: str, namespace: str | None = None, labels: dict[str, str] | None = None) -> list[Obj]:
+        """All objects of a kind, sorted by namespace and name; in one namespace, with these labels, if asked."""
+        return [
+            copy.deepcopy(obj)
+            for key, obj in sorted(self._objects.items())
+            if key[0] == kind
+            and (namespace is None or key[1] == namespace)
+            and (labels is None or matches(labels, labels_of(obj)))
+        ]
+
+    # -- writing ------------------------------------------------------------------------------------------------
+
+    def create(self, obj: Obj) -> Obj:
+        """Put a new object in; fills uid, creationTimestamp, generation and resourceVersion. Raises AlreadyExists."""
+        obj = copy.deepcopy(obj)
+        key = _key(obj)
+        if key in self._objects:
+            raise AlreadyExists(f'{key[0]} "{key[2]}" already exists')
+        meta = obj["metadata"]
+        meta["uid"] = str(uuid.uuid4())
+        meta["creationTimestamp"] = now()
+        meta["generation"] = 1
+        return self._put("ADDED", key, obj)
+
+    def update(self, obj: Obj) -> Obj:
+        """Replace an object; a change outside metadata and status raises its generation.
+
+        A write that changes nothing is no event. Raises NotFound; Conflict where `obj` carries a resourceVersion
+        that is not the current one.
+        """
+        obj = copy.deepcopy(obj)
+        key = _key(obj)
+        old = self._objects.get(key)
+        if old is None:
+            raise NotFound(f'{key[0]} "{key[2]}" not found')
+        given = obj["metadata"].get("resourceVersion")
+        if given not in (None, "", old["metadata"]["resourceVersion"]):
+            raise Conflict(
+                f'{key[0]} "{key[2]}" has been modified; please apply your changes to the latest version and try again'
+            )
+        for field in ("uid", "creationTimestamp", "generation", "resourceVersion"):
+            obj["metadata"][field] = old["metadata"][field]
+        if obj == old:
+            return obj
+        if _spec(obj) != _spec(old):
+            obj["metadata"]["generation"] = old["metadata"]["generation"] + 1
+        return self._put("MODIFIED", key, obj)
+
+    def modify(self, kind: str, namespace: str | None, name: str, change: Callable[[Obj], object]) -> Obj:
+        """Read, let `change` edit the object in place, write. Raises NotFound.
+
+        There is no await in between, so nothing can come between reading and writing.
+        """
+        obj = self.get(kind, namespace, name)
+        change(obj)
+        return self.update(obj)
+
+    def delete(self, kind: str, namespace: str | None, name: str) -> Obj:
+        """Take an object out at once (graceful deletion is the caller's business). Raises NotFound."""
+        key = (kind, namespace or "", name)
+        obj = self._objects.pop(key, None)
+        if obj is None:
+            raise NotFound(f'{kind} "{name}" not found')
+        version = self._next()
+        obj["metadata"]["resourceVersion"] = str(version)
+        with self._db:
+            self._db.execute("DELETE FROM objects WHERE kind = ? AND namespace = ? AND name = ?", key)
+        self._tell(Event("DELETED", obj, version))
+        return copy.deepcopy(obj)
+
+    # -- watching -----------------------------------------------------------------------------------------------
+
+    def listen(self, listener: Callable[[Event], None]) -> None:
+        """Call `listener` with every later event, in the writer's own call: it must be quick and must not write."""
+        self._listeners.append(listener)
+
+    async def watch(self, since: int | None = None) -> AsyncIterator[Event]:
+        """Every event after resource version `since` (None: from now on), without end. Raises Expired."""
+        queue: asyncio.Queue[Event] = asyncio.Queue()
+        if since is not None and since < self._oldest:
+            raise Expired(f"too old resource version: {since} ({self._oldest})")
+        for event in self._history:
+            if since is not None and event.version > since:
+                queue.put_nowait(event)
+        self._queues.add(queue)
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            self._queues.discard(queue)
+
+    # -- inside -------------------------------------------------------------------------------------------------
+
+    def _put(self, event: Literal["ADDED", "MODIFIED"], key: Key, obj: Obj) -> Obj:
+        version = self._next()
+        obj["metadata"]["resourceVersion"] = str(version)
+        self._objects[key] = obj
+        self._db.execute("REPLACE INTO objects VALUES (?, ?, ?, ?)", (*key, json.dumps(obj)))
+        self._tell(Event(event, copy.deepcopy(obj), version))
+        return copy.deepcopy(obj)
+
+    def _next(self) -> int:
+        self._version += 1
+        self._db.execute("REPLACE INTO meta VALUES ('version', ?)", (self._version,))
+        return self._version
+
+    def _tell(self, event: Event) -> None:
+        self._history.append(event)
+        if len(self._history) > HISTORY:
+            self._oldest = self._history.popleft().version
+        for queue in self._queues:
+            queue.put_nowait(event)
+        for listener in self._listeners:
+            listener(event)
+
+
+def _key(obj: Obj) -> Key:
+    return (kind_of(obj), namespace_of(obj) or "", name_of(obj))
+
+
+def _spec(obj: Obj) -> Obj:
+    return {field: value for field, value in obj.items() if field not in ("metadata", "status")}
