@@ -1,0 +1,1 @@
+"""The mesh: Istio objects, Services and pods in, Envoy configuration out."""

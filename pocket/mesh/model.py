@@ -1,0 +1,152 @@
+"""What the mesh is computed from and what comes out: the nouns that kubelet, controllers and mesh share.
+
+Everything here is immutable data without I/O. `translate(snapshot, proxy)` turns it into an `EnvoyConfig`,
+`bootstrap(proxy)` into the file that Envoy starts with, and `Delivery` brings both to the running Envoy.
+
+All addresses are loopback addresses: pocket is a cluster on one machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pocket.objects import Obj
+
+LOCALHOST = "127.0.0.1"
+CLUSTER_DOMAIN = "cluster.local"
+
+BOOTSTRAP_FILE = "bootstrap.json"
+"""The file in a proxy's directory that Envoy is started with: `envoy -c bootstrap.json`, in that directory."""
+
+ADMIN_SOCKET = "admin.sock"
+"""Envoy's admin interface: a Unix socket in the proxy's directory, which only its owner can open."""
+
+DRAIN_SECONDS = 5
+"""How long Envoy takes to drain a listener that goes away; start Envoy with `--drain-time-s` of this."""
+
+
+@dataclass(frozen=True)
+class Inbound:
+    """One port of an application: others call `listen_port` (the sidecar), which passes on to `app_port`."""
+
+    container_port: int  # as the pod's spec names it, and a Service's targetPort means it
+    listen_port: int
+    app_port: int
+
+
+@dataclass(frozen=True)
+class Substitute:
+    """A loopback port of a sidecar that stands for an external `host:port` and leads to `target_*` instead.
+
+    The traffic counts as traffic to `host:port` (the ServiceEntry that names it). pocket uses it for DynamoDB.
+    """
+
+    host: str  # `dynamodb.us-west-2.amazonaws.com`
+    port: int  # 443
+    listen_port: int
+    target_port: int
+    target_address: str = LOCALHOST
+
+
+@dataclass(frozen=True)
+class GatewayPort:
+    """One port of an ingress gateway: a Gateway's `server.port.number` is `service_port`; clients use `listen_port`."""
+
+    service_port: int
+    listen_port: int
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """One Envoy: the sidecar of a pod, or an ingress gateway."""
+
+    name: str  # the pod's name
+    namespace: str
+    uid: str  # the pod's uid
+    directory: str  # where its Envoy runs (its cwd): bootstrap, configuration files and admin socket lie there
+    stats_port: int  # Prometheus scrapes http://127.0.0.1:STATS_PORT/stats/prometheus
+    mode: Literal["sidecar", "gateway"] = "sidecar"
+    workload: str = "unknown"  # the Deployment's (Job's) name
+    app: str = ""  # label `app`, "" where the pod has none
+    version: str = ""  # label `version`
+    labels: Mapping[str, str] = field(default_factory=dict)
+    service_account: str = "default"
+    outbound_port: int = 0  # sidecars only: the application's http_proxy
+    inbound: tuple[Inbound, ...] = ()
+    substitutes: tuple[Substitute, ...] = ()
+    gateway_ports: tuple[GatewayPort, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The key under which Delivery remembers it: `namespace/pod`."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True)
+class PodEndpoint:
+    """A running pod as others reach it."""
+
+    name: str
+    namespace: str
+    labels: Mapping[str, str]
+    workload: str
+    ports: Mapping[int, int]  # containerPort -> port on `address` (the sidecar's listen port, else the application's)
+    port_names: Mapping[str, int] = field(default_factory=dict)  # name of a containerPort -> its number
+    app: str = ""
+    version: str = ""
+    service_account: str = "default"
+    has_sidecar: bool = True
+    ready: bool = True  # pods that are not ready, or on their way out, get no traffic
+    address: str = LOCALHOST
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The whole cluster as the mesh sees it at one moment. Objects are plain dictionaries and are not changed.
+
+    `endpoints` are pods; Services without selector take theirs from `manual_endpoints` (Endpoints objects).
+    `namespaces` maps each namespace's name to its labels.
+    """
+
+    services: tuple[Obj, ...] = ()
+    virtual_services: tuple[Obj, ...] = ()
+    destination_rules: tuple[Obj, ...] = ()
+    gateways: tuple[Obj, ...] = ()
+    service_entries: tuple[Obj, ...] = ()
+    endpoints: tuple[PodEndpoint, ...] = ()
+    manual_endpoints: tuple[Obj, ...] = ()
+    namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+Resource = dict[str, Any]
+"""One Envoy resource (a Listener, a Cluster ...) in the JSON form of Envoy's v3 API."""
+
+
+@dataclass(frozen=True)
+class EnvoyConfig:
+    """The dynamic configuration of one proxy: each kind by the resource's name."""
+
+    listeners: Mapping[str, Resource] = field(default_factory=dict)
+    clusters: Mapping[str, Resource] = field(default_factory=dict)
+    routes: Mapping[str, Resource] = field(default_factory=dict)
+    endpoints: Mapping[str, Resource] = field(default_factory=dict)
+
+
+def snapshot_of(objects: Iterable[Obj], endpoints: Iterable[PodEndpoint]) -> Snapshot:
+    """Sort a heap of objects (say, everything in the store) into a Snapshot; other kinds are left out."""
+    heaps: dict[str, list[Obj]] = {}
+    for obj in objects:
+        heaps.setdefault(str(obj["kind"]), []).append(obj)
+    pods = tuple(endpoints)
+    return Snapshot(
+        services=tuple(heaps.get("Service", ())),
+        virtual_services=tuple(heaps.get("VirtualService", ())),
+        destination_rules=tuple(heaps.get("DestinationRule", ())),
+        gateways=tuple(heaps.get("Gateway", ())),
+        service_entries=tuple(heaps.get("ServiceEntry", ())),
+        endpoints=pods,
+        manual_endpoints=tuple(heaps.get("Endpoints", ())),
+        namespaces={o["metadata"]["name"]: dict(o["metadata"].get("labels") or {}) for o in heaps.get("Namespace", ())},
+    )
