@@ -1,0 +1,100 @@
+"""The API server's certificate and token.
+
+kubectl sends credentials over TLS only, and without credentials every user of the machine, and every page in a
+browser on it, could start processes here through the API. So pocket makes itself an authority, a certificate and a
+token, readable by their owner alone.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import secrets
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+_LIFETIME = timedelta(days=365)
+_RENEW = timedelta(days=30)
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that only its owner can read; a reader sees the old content or the new one, never half."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    temporary.replace(path)
+
+
+def ensure_token(path: Path) -> str:
+    """The bearer token in that file, made first if it is not there."""
+    if not path.exists():
+        write_private(path, secrets.token_urlsafe(32).encode())
+    return path.read_text()
+
+
+def ensure_certificate(folder: Path) -> tuple[Path, Path, Path]:
+    """Paths of the authority's certificate, the server's certificate and its key; made anew 30 days before the end."""
+    authority, certificate, key = folder / "ca.crt", folder / "server.crt", folder / "server.key"
+    if not (authority.exists() and certificate.exists() and key.exists() and _still_good(certificate)):
+        _make(authority, certificate, key)
+    return authority, certificate, key
+
+
+def _still_good(certificate: Path) -> bool:
+    loaded = x509.load_pem_x509_certificate(certificate.read_bytes())
+    return loaded.not_valid_after_utc - datetime.now(UTC) > _RENEW
+
+
+def _make(authority: Path, certificate: Path, key: Path) -> None:
+    start = datetime.now(UTC) - timedelta(minutes=5)
+    authority_key = ec.generate_private_key(ec.SECP256R1())
+    authority_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pocket authority")])
+    authority_certificate = (
+        x509.CertificateBuilder()
+        .subject_name(authority_name)
+        .issuer_name(authority_name)
+        .public_key(authority_key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(start + _LIFETIME)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(authority_key, hashes.SHA256())
+    )
+    server_key = ec.generate_private_key(ec.SECP256R1())
+    server_certificate = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pocket")]))
+        .issuer_name(authority_name)
+        .public_key(server_key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(start + _LIFETIME)
+        .add_extension(
+            x509.SubjectAlternativeName(
+                [x509.DNSName("localhost"), x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))]
+            ),
+            critical=False,
+        )
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False
+        )
+        .sign(authority_key, hashes.SHA256())
+    )
+    write_private(
+        key,
+        server_key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ),
+    )
+    write_private(certificate, server_certificate.public_bytes(serialization.Encoding.PEM))
+    # The authority's key is used once and kept nowhere.
+    write_private(authority, authority_certificate.public_bytes(serialization.Encoding.PEM))
