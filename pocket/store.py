@@ -50,11 +50,15 @@ class Expired(StoreError):
 
 @dataclass(frozen=True)
 class Event:
-    """One change: the object as it was after it (for DELETED: as it was last)."""
+    """One change: the object as it was after it (for DELETED: as it was last).
+
+    All who watch share one event, and the history keeps it: its objects are for reading only.
+    """
 
     type: Literal["ADDED", "MODIFIED", "DELETED"]
     object: Obj
     version: int
+    old: Obj | None = None  # before a MODIFIED: whoever watches a selection must see what falls out of it
 
 
 def now() -> str:
@@ -123,13 +127,16 @@ class Store:
     # -- writing ------------------------------------------------------------------------------------------------
 
     def create(self, obj: Obj) -> Obj:
-        """Put a new object in; fills uid, creationTimestamp, generation and resourceVersion. Raises AlreadyExists."""
+        """Put a new object in; fills uid (unless it has one), creationTimestamp, generation and resourceVersion.
+
+        Raises AlreadyExists.
+        """
         obj = copy.deepcopy(obj)
         key = _key(obj)
         if key in self._objects:
             raise AlreadyExists(f'{key[0]} "{key[2]}" already exists')
         meta = obj["metadata"]
-        meta["uid"] = str(uuid.uuid4())
+        meta["uid"] = meta.get("uid") or str(uuid.uuid4())
         meta["creationTimestamp"] = now()
         meta["generation"] = 1
         return self._put("ADDED", key, obj)
@@ -156,7 +163,7 @@ class Store:
             return obj
         if _spec(obj) != _spec(old):
             obj["metadata"]["generation"] = old["metadata"]["generation"] + 1
-        return self._put("MODIFIED", key, obj)
+        return self._put("MODIFIED", key, obj, old)
 
     def modify(self, kind: str, namespace: str | None, name: str, change: Callable[[Obj], object]) -> Obj:
         """Read, let `change` edit the object in place, write. Raises NotFound.
@@ -174,7 +181,7 @@ class Store:
         if obj is None:
             raise NotFound(f'{kind} "{name}" not found')
         version = self._next()
-        obj["metadata"]["resourceVersion"] = str(version)
+        obj = {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(version)}}
         with self._db:
             self._db.execute("DELETE FROM objects WHERE kind = ? AND namespace = ? AND name = ?", key)
         self._tell(Event("DELETED", obj, version))
@@ -203,12 +210,13 @@ class Store:
 
     # -- inside -------------------------------------------------------------------------------------------------
 
-    def _put(self, event: Literal["ADDED", "MODIFIED"], key: Key, obj: Obj) -> Obj:
+    def _put(self, event: Literal["ADDED", "MODIFIED"], key: Key, obj: Obj, old: Obj | None = None) -> Obj:
         version = self._next()
         obj["metadata"]["resourceVersion"] = str(version)
         self._objects[key] = obj
         self._db.execute("REPLACE INTO objects VALUES (?, ?, ?, ?)", (*key, json.dumps(obj)))
-        self._tell(Event(event, copy.deepcopy(obj), version))
+        # What is stored is never changed in place, so the event and the history can share it.
+        self._tell(Event(event, obj, version, old))
         return copy.deepcopy(obj)
 
     def _next(self) -> int:
