@@ -1,0 +1,287 @@
+# Targets that any cluster understands; kubectl's current context says which one. `make -f k8s.mak help` lists them.
+
+include config.mak
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.ONESHELL:
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+ifeq ($(filter oneshell,$(.FEATURES)),)
+$(error GNU make 3.82 or newer is needed, this is $(MAKE_VERSION). On macOS: brew install make, then type gmake)
+endif
+MAKEFLAGS += --no-print-directory
+
+# Which version of the music service `s2`, `log-s2` and `shell-s2` mean: S2_VER=v2 make -e -f k8s.mak s2
+S2_VER = v1
+
+# tools/setup.sh puts a kubectl there where the one on the PATH is missing or too old.
+override PATH := $(or $(C756_BIN),$(CURDIR)/.cache/bin):$(PATH)
+export PATH
+
+KC := kubectl --namespace c756ns
+
+# What belongs to each service, routes apart: those are in the hands of whoever shifts traffic.
+COMMON_OBJECTS := cluster/service-accounts.yaml
+S1_OBJECTS := cluster/s1-svc.yaml cluster/s1-dpl.yaml cluster/s1-pdb.yaml cluster/s1-sm.yaml
+S2_OBJECTS := cluster/s2-svc.yaml cluster/s2-dr.yaml cluster/s2-pdb.yaml cluster/s2-sm.yaml
+DB_OBJECTS := cluster/db-svc.yaml cluster/db-dpl.yaml cluster/db-pdb.yaml cluster/db-sm.yaml cluster/dynamodb-service-entry.yaml
+HPA_OBJECTS := cluster/s2-hpa.yaml cluster/db-hpa.yaml
+
+## help: this list
+.PHONY: help
+help:
+	@sed -nE 's/^## ([^:]+): (.*)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'\t' '{ printf "  %-16s %s\n", $$1, $$2 }'
+
+# --- the whole -------------------------------------------------------------------------------------------------------
+
+## provision: check that the cluster has what is needed (Istio, Prometheus), deploy, autoscale where CPU is measured
+.PHONY: provision
+provision: check-cluster deploy
+	@if kubectl get --raw /apis/metrics.k8s.io/v1beta1 >/dev/null 2>&1; then
+		tools/apply.sh $(HPA_OBJECTS)
+	fi
+
+## check-cluster: has the cluster what is needed? Says everything that is missing
+.PHONY: check-cluster
+check-cluster:
+	@tools/check-cluster.sh
+
+## deploy: everything: namespace, secrets, gateway, db, s1, s2 (v1, or the versions that run), monitoring, first routes
+.PHONY: deploy
+deploy: namespace secrets
+	@versions=$$(tools/s2-versions.sh running | xargs)
+	tools/image.sh build db s1 $$(printf 's2-%s ' $$versions)
+	tools/apply.sh $(COMMON_OBJECTS) cluster/service-gateway.yaml $(DB_OBJECTS) $(S1_OBJECTS) $(S2_OBJECTS) $$(printf 'cluster/s2-dpl-%s.yaml ' $$versions)
+	tools/routes.sh
+	tools/wait.sh cmpt756db cmpt756s1 $$(printf 'cmpt756s2-%s ' $$versions)
+
+## reinstate: after a cluster's nodes came back: wait for Istio and Prometheus, then for everything of ours
+.PHONY: reinstate
+reinstate: export WAIT = 300
+reinstate: check-cluster deploy
+
+## scratch: remove everything from the namespace, the secrets apart
+.PHONY: scratch
+scratch: showcontext
+	@echo "Emptying the namespace c756ns"
+	$(KC) delete virtualservices,gateways,destinationrules,serviceentries --all
+	$(KC) delete servicemonitors,horizontalpodautoscalers,poddisruptionbudgets --all
+	$(KC) delete jobs,deployments,services --all
+	$(KC) wait --for=delete pod --all --timeout=120s
+	$(KC) delete serviceaccounts cmpt756s1 cmpt756s2 cmpt756db cmpt756loader --ignore-not-found
+
+## clean: forget what was built for this cluster, so that the next deploy builds every image again
+.PHONY: clean
+clean:
+	@tools/image.sh clean
+
+# --- parts -----------------------------------------------------------------------------------------------------------
+
+## namespace: the namespace, with sidecar injection
+.PHONY: namespace
+namespace:
+	@tools/apply.sh cluster/namespace.yaml
+
+## secrets: the token key and the credentials for DynamoDB; what is there stays
+.PHONY: secrets
+secrets: namespace
+	@tools/secrets.sh
+
+## gw: open the ingress gateway for the application
+.PHONY: gw
+gw: namespace
+	@tools/apply.sh cluster/service-gateway.yaml
+
+## db: build and deploy the datastore service
+.PHONY: db
+db: secrets
+	@tools/image.sh build db
+	tools/apply.sh $(COMMON_OBJECTS) $(DB_OBJECTS)
+	tools/routes.sh
+	tools/wait.sh cmpt756db
+
+## s1: build and deploy the user service
+.PHONY: s1
+s1: secrets gw
+	@tools/image.sh build s1
+	tools/apply.sh $(COMMON_OBJECTS) $(S1_OBJECTS)
+	tools/routes.sh
+	tools/wait.sh cmpt756s1
+
+## s2: build and deploy version S2_VER of the music service, beside the others; tools/s2ver.sh sends it traffic
+.PHONY: s2
+s2: secrets gw
+	@known=" $$(tools/s2-versions.sh known | xargs) "
+	if [[ $$known != *" $(S2_VER) "* ]]; then
+		echo "unknown version \"$(S2_VER)\" of s2. Known:$$known" >&2
+		exit 1
+	fi
+	tools/image.sh build s2-$(S2_VER)
+	tools/apply.sh $(COMMON_OBJECTS) $(S2_OBJECTS) cluster/s2-dpl-$(S2_VER).yaml
+	tools/routes.sh
+	tools/wait.sh cmpt756s2-$(S2_VER)
+
+## monitoring: what Prometheus reads, and the paths /kiali, /prometheus and /grafana at the gateway
+.PHONY: monitoring
+monitoring: gw
+	@tools/apply.sh cluster/s1-sm.yaml cluster/s2-sm.yaml cluster/db-sm.yaml cluster/monitoring-virtualservice.yaml
+
+## routes: back to the first routes: music to v1, no delay and no fault in front of the datastore
+.PHONY: routes
+routes:
+	@tools/apply.sh cluster/s1-vs.yaml cluster/db-vs.yaml cluster/s2-vs-v1.yaml cluster/monitoring-virtualservice.yaml
+
+## hpa: replicas of s2 and db by CPU; needs a cluster that measures it (metrics.k8s.io)
+.PHONY: hpa
+hpa:
+	@if ! kubectl get --raw /apis/metrics.k8s.io/v1beta1 >/dev/null 2>&1; then
+		echo "this cluster does not measure CPU (no metrics.k8s.io): install metrics-server first" >&2
+		exit 1
+	fi
+	tools/apply.sh $(HPA_OBJECTS)
+
+## loader: put the users and songs of gatling/resources into the tables
+.PHONY: loader
+loader: secrets
+	@tools/loader.sh $(LOADER_FLAGS)
+
+# --- images ----------------------------------------------------------------------------------------------------------
+
+## cri: build every image, and push it where the cluster takes images from a registry
+.PHONY: cri
+cri:
+	@FORCE=1 tools/image.sh build db s1 $$(tools/s2-versions.sh known | sed 's/^/s2-/') loader
+
+## registry-login: log in to the registry as OWNER, with the token in CR_PAT
+.PHONY: registry-login
+registry-login:
+	@tools/registry-login.sh
+
+# --- day by day ------------------------------------------------------------------------------------------------------
+
+## rollout: restart every pod of the application, one after the other, without losing a request
+.PHONY: rollout
+rollout: rollout-db rollout-s1 rollout-s2
+
+## rollout-s1: the same for s1
+.PHONY: rollout-s1
+rollout-s1:
+	$(KC) rollout restart deployment/cmpt756s1
+	tools/wait.sh cmpt756s1
+
+## rollout-s2: the same for every version of s2 that runs
+.PHONY: rollout-s2
+rollout-s2:
+	@versions=$$(tools/s2-versions.sh running | xargs)
+	$(KC) rollout restart $$(printf 'deployment/cmpt756s2-%s ' $$versions)
+	tools/wait.sh $$(printf 'cmpt756s2-%s ' $$versions)
+
+## rollout-db: the same for db
+.PHONY: rollout-db
+rollout-db:
+	$(KC) rollout restart deployment/cmpt756db
+	tools/wait.sh cmpt756db
+
+## ls: what runs in the namespace, its routes, and the ingress gateway
+.PHONY: ls
+ls: showcontext
+	@$(KC) get gateways,virtualservices,services,deployments,pods
+	kubectl --namespace istio-system get services
+
+## lsa: the services of all namespaces
+.PHONY: lsa
+lsa: showcontext
+	@kubectl get services --all-namespaces
+
+## lsd: the containers of every pod, with their images
+.PHONY: lsd
+lsd:
+	@kubectl get pods --all-namespaces --output=jsonpath='{range .items[*]}{.metadata.name}{":\t"}{range .spec.containers[*]}{.image}{" "}{end}{"\n"}{end}' | sort
+
+## log-s1: the latest lines of s1
+.PHONY: log-s1
+log-s1:
+	@$(KC) logs deployment/cmpt756s1 --container=cmpt756s1 --tail=100
+
+## log-s2: the latest lines of s2, version S2_VER
+.PHONY: log-s2
+log-s2:
+	@$(KC) logs deployment/cmpt756s2-$(S2_VER) --container=cmpt756s2 --tail=100
+
+## log-db: the latest lines of db
+.PHONY: log-db
+log-db:
+	@$(KC) logs deployment/cmpt756db --container=cmpt756db --tail=100
+
+## shell-s1: a shell in a pod of s1
+.PHONY: shell-s1
+shell-s1:
+	@$(KC) exec -it deployment/cmpt756s1 --container=cmpt756s1 -- sh
+
+## shell-s2: a shell in a pod of s2, version S2_VER
+.PHONY: shell-s2
+shell-s2:
+	@$(KC) exec -it deployment/cmpt756s2-$(S2_VER) --container=cmpt756s2 -- sh
+
+## shell-db: a shell in a pod of db
+.PHONY: shell-db
+shell-db:
+	@$(KC) exec -it deployment/cmpt756db --container=cmpt756db -- sh
+
+## health-off: take the probes away, to debug a pod that would be restarted; deploy brings them back
+.PHONY: health-off
+health-off:
+	@no_probes() {
+		$(KC) patch deployment "$$1" --type=strategic --patch='{"spec":{"template":{"spec":{"containers":[{"name":"'"$$2"'","startupProbe":null,"readinessProbe":null,"livenessProbe":null}]}}}}'
+	}
+	no_probes cmpt756s1 cmpt756s1
+	for version in $$(tools/s2-versions.sh running); do no_probes "cmpt756s2-$$version" cmpt756s2; done
+	no_probes cmpt756db cmpt756db
+
+## showcontext: which cluster all this talks to
+.PHONY: showcontext
+showcontext:
+	@kubectl config get-contexts "$$(kubectl config current-context)"
+
+# --- addresses -------------------------------------------------------------------------------------------------------
+
+## extern: the ingress gateway's Service and its address
+.PHONY: extern
+extern:
+	@kubectl --namespace istio-system get service istio-ingressgateway
+	echo "http://$$(tools/getip.sh)"
+
+## kiali-url: the traffic graph
+.PHONY: kiali-url
+kiali-url:
+	@echo "http://$$(tools/getip.sh)/kiali/"
+
+## grafana-url: the dashboards
+.PHONY: grafana-url
+grafana-url:
+	@echo "http://$$(tools/getip.sh)/grafana/"
+
+## prometheus-url: the measurements
+.PHONY: prometheus-url
+prometheus-url:
+	@echo "http://$$(tools/getip.sh)/prometheus/"
+
+# --- DynamoDB --------------------------------------------------------------------------------------------------------
+
+## dynamodb-init: make the tables, where they are missing, and wait until they work
+.PHONY: dynamodb-init
+dynamodb-init:
+	@tools/tables.sh init
+
+## dynamodb-clean: delete the tables and everything in them
+.PHONY: dynamodb-clean
+dynamodb-clean:
+	@tools/tables.sh clean
+	$(KC) delete job cmpt756loader --ignore-not-found
+
+## ls-tables: the tables, their state and size
+.PHONY: ls-tables
+ls-tables:
+	@tools/tables.sh list

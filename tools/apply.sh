@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Apply objects of cluster/ to the current cluster: tools/apply.sh FILE...
+# Placeholders get their values from config.mak (through make) and from the images that were built last.
+source "$(dirname "$0")/lib.sh"
+(($# > 0)) || die "usage: tools/apply.sh FILE..."
+cd "$root"
+
+pins=$(tools/image.sh env)
+# shellcheck disable=SC2086  # one word for each NAME=value
+rendered=$(env $pins "$(command -v python3)" tools/render.py "$@")
+# Only what changed is worth a line.
+kubectl apply -f - <<<"$rendered" | sed '/ unchanged$/d'

@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# Images for the current cluster.
+#
+#   tools/image.sh build NAME...   have these images in the cluster's reach; builds only what has changed (FORCE=1: all)
+#   tools/image.sh env             PIN_NAME=... for each image built for this cluster, for tools/apply.sh
+#   tools/image.sh clean           forget what was built for this cluster, so that all is built again
+#
+# NAME is s1, s2-v1, s2-v2, db or loader. How an image gets to the pods depends on the cluster of the current context:
+#
+#   pocket     `python -m pocket build`, into its own store
+#   minikube   built by minikube, inside the node
+#   kind       docker build, loaded into the nodes
+#   others     docker buildx build, pushed to REGISTRY/OWNER (config.mak)
+#
+# A tag says which version; the pin behind it says which build, so that what runs is what was built last. It is the
+# digest, or, where nodes hold images without a registry and so without a digest, an ending of the tag.
+source "$(dirname "$0")/lib.sh"
+cd "$root"
+
+all_names() {
+    local file
+    for file in */Dockerfile s2/*/Dockerfile; do
+        if [[ -e $file ]]; then
+            file=${file%/Dockerfile}
+            say "${file//\//-}"
+        fi
+    done
+}
+
+# The image's tag: s2-v1 is version v1 of cmpt756s2; a service with one version has v1.
+tag_of() {
+    local base=${1%%-*} version=v1
+    [[ $1 != *-* ]] || version=${1#*-}
+    say "${REGISTRY:?set it in config.mak and use make}/${OWNER:?set it in config.mak and use make}/cmpt756$base:$version"
+}
+
+revision() { git rev-parse HEAD 2>/dev/null || say unknown; }
+
+# Build $1 (name) as $2 (tag) from $3 (Dockerfile) with fingerprint $4 for cluster kind $5; sets the variable `pin`.
+make_image() {
+    local name=$1 tag=$2 dockerfile=$3 print=$4 kind=$5 built metadata
+    local labels=(--label "org.opencontainers.image.revision=$(revision)")
+    pin=-${print:0:12}
+    case $kind in
+        pocket)
+            built=$(python -m pocket build -t "$tag" -f "$dockerfile" .)
+            [[ $built == "$tag@sha256:"* ]] || die "pocket did not say which image it built for $name: $built"
+            pin=@${built##*@}
+            ;;
+        minikube)
+            minikube image build -t "$tag$pin" -f "$dockerfile" .
+            ;;
+        kind)
+            docker build "${labels[@]}" -t "$tag$pin" -f "$dockerfile" .
+            kind load docker-image "$tag$pin" --name "${context#kind-}"
+            ;;
+        registry)
+            metadata=$(mktemp)
+            # Options: https://docs.docker.com/reference/cli/docker/buildx/build/
+            docker buildx build --platform "${PLATFORMS:?set it in config.mak and use make}" "${labels[@]}" \
+                --push --metadata-file "$metadata" -t "$tag" -f "$dockerfile" .
+            pin=@$(python -c 'import json, sys; print(json.load(open(sys.argv[1]))["containerimage.digest"])' "$metadata")
+            rm -f "$metadata"
+            ;;
+    esac
+}
+
+build() {
+    (($# > 0)) || die "usage: tools/image.sh build NAME..., NAME one of: $(all_names | xargs)"
+    local name dockerfile tag print pin kind
+    context=$(context_name)
+    kind=$(context_kind "$context")
+    mkdir -p "$stamps"
+    for name in "$@"; do
+        dockerfile=${name/-//}/Dockerfile
+        [[ -e $dockerfile ]] || die "no image \"$name\" ($dockerfile is not there); known: $(all_names | xargs)"
+        tag=$(tag_of "$name")
+        print=$(python tools/fingerprint.py "$dockerfile")
+        if [[ -z ${FORCE:-} && -e $stamps/$name && $(sed -n 1p "$stamps/$name") == "$tag $print" ]]; then
+            continue
+        fi
+        say "image $tag: building"
+        make_image "$name" "$tag" "$dockerfile" "$print" "$kind"
+        printf '%s\n' "$tag $print" "$pin" >"$stamps/$name.new"
+        mv "$stamps/$name.new" "$stamps/$name"
+        say "image $tag$pin"
+    done
+}
+
+pins() {
+    local stamp variable
+    for stamp in "$stamps"/*; do
+        [[ -e $stamp ]] || continue
+        variable=$(printf '%s' "${stamp##*/}" | tr 'a-z-' 'A-Z_')
+        say "PIN_$variable=$(sed -n 2p "$stamp")"
+    done
+}
+
+command=${1:-}
+case $command in
+    build | env | clean) ;;
+    *) die "usage: tools/image.sh build NAME... | env | clean" ;;
+esac
+shift
+id=$(cluster_id)
+stamps=$root/.cache/images/$id
+case $command in
+    build) build "$@" ;;
+    env) pins ;;
+    clean) rm -rf "$stamps" ;;
+esac

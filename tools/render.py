@@ -1,0 +1,71 @@
+"""Fills the placeholders of cluster/*.yaml: `tools/render.py FILE...` writes the objects to standard output.
+
+A placeholder is `${NAME}`; its value is the environment variable NAME, which make exports from config.mak.
+Nothing else is special: no defaults, no conditions, no nesting. An unknown placeholder or a variable that is not set
+stops everything with the file and the line, so that no half-filled object reaches a cluster.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+CONFIG = ("REGISTRY", "OWNER", "REGION", "TABLE_SUFFIX")
+"""From config.mak."""
+PINS = ("PIN_DB", "PIN_LOADER", "PIN_S1", "PIN_S2_V1", "PIN_S2_V2")
+"""From tools/image.sh: what follows the tag so that the build is named exactly, `@sha256:...` for most clusters."""
+
+_PLACEHOLDER = re.compile(r"\$\{([^}\n]*)\}?")
+# What may stand in a value: anything else could change the structure of the YAML around it.
+_SAFE = re.compile(r"[A-Za-z0-9@:._/-]+")
+
+
+class RenderError(Exception):
+    """A placeholder that cannot be filled; the message names file, line and cure."""
+
+
+def render(text: str, name: str, values: Mapping[str, str]) -> str:
+    """The text with its placeholders filled. Comment lines stay as they are. Raises RenderError."""
+    return "".join(
+        line if line.lstrip().startswith("#") else _render_line(line, f"{name}:{number}", values)
+        for number, line in enumerate(text.splitlines(keepends=True), start=1)
+    )
+
+
+def _render_line(line: str, where: str, values: Mapping[str, str]) -> str:
+    def fill(match: re.Match[str]) -> str:
+        placeholder, key = match.group(0), match.group(1)
+        if key not in CONFIG + PINS:
+            raise RenderError(f"{where}: unknown placeholder {placeholder}; known are {', '.join(CONFIG + PINS)}")
+        value = values.get(key, "")
+        if not value:
+            cure = "build its image: tools/image.sh build" if key in PINS else "set it in config.mak and use make"
+            raise RenderError(f"{where}: {key} is not set ({cure})")
+        if not _SAFE.fullmatch(value):
+            raise RenderError(f"{where}: {key}={value!r}: only letters, digits and @ : . _ / - may stand here")
+        if key == "OWNER" and value != value.lower():
+            raise RenderError(f"{where}: OWNER={value}: names of images are in lower case ({value.lower()})")
+        return value
+
+    return _PLACEHOLDER.sub(fill, line)
+
+
+def main(paths: list[str]) -> int:
+    """Render the files, one YAML stream. Returns the exit code."""
+    if not paths:
+        print("usage: tools/render.py FILE...", file=sys.stderr)
+        return 2
+    try:
+        documents = [render(Path(path).read_text(encoding="utf-8"), path, os.environ) for path in paths]
+    except (RenderError, OSError) as error:
+        print(f"render.py: {error}", file=sys.stderr)
+        return 1
+    print("\n---\n".join(document.rstrip("\n") for document in documents))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Switch music traffic: tools/s2ver.sh VERSION
+#
+# Deploys version VERSION of the music service, applies its routes (cluster/s2-vs-VERSION.yaml), waits until both are in
+# force, and says what is served now. Nothing is lost on the way:
+#   1. no route points at a version before its pods are ready;
+#   2. going back to a version that still runs, the routes come first: the way out does not wait for a build;
+#   3. versions that lose their traffic keep running. Subsets are never removed (cluster/s2-dr.yaml).
+source "$(dirname "$0")/lib.sh"
+cd "$root"
+
+version=${1:-}
+known=$(tools/s2-versions.sh known | xargs)
+if (($# != 1)) || [[ ! -e cluster/s2-dpl-$version.yaml ]]; then
+    die "unknown version \"$version\". Known: $known. Usage: tools/s2ver.sh VERSION"
+fi
+routes=cluster/s2-vs-$version.yaml
+[[ -e $routes ]] || die "$routes is not there: version $version has no routes"
+
+host=cmpt756s2.c756ns.svc.cluster.local
+gateway_vs=virtualservice/cmpt756s2
+wanted=$(kubectl create --dry-run=client -o json -f "$routes" | python tools/traffic_split.py wanted "$host")
+[[ -n $wanted ]] || die "$routes has no route to $host"
+mesh=${wanted#*$'\n'}
+wanted=${wanted%%$'\n'*}
+[[ $mesh == "$wanted" ]] || die "$routes: the weights for the gateway ($wanted) and for the mesh ($mesh) differ. Make them the same."
+
+# Does version $1 have a Deployment with a pod that serves?
+serves() {
+    local available
+    available=$(kubectl -n "$namespace" get deployment "cmpt756s2-$1" --ignore-not-found -o 'jsonpath={.status.availableReplicas}')
+    ((${available:-0} > 0))
+}
+
+deploy() { S2_VER=$version make -e --no-print-directory -f k8s.mak s2; }
+
+apply_routes() {
+    local share
+    for share in $wanted; do
+        serves "${share%%=*}" ||
+            die "$routes sends ${share##*=} % to ${share%%=*}, which does not run. First: S2_VER=${share%%=*} make -e -f k8s.mak s2"
+    done
+    kubectl apply -f "$routes"
+}
+
+# The shares by the configuration that each gateway's Envoy works with at this moment; one line where they agree.
+in_force() {
+    local pod
+    for pod in $(kubectl -n istio-system get pods -l istio=ingressgateway --field-selector=status.phase=Running -o name); do
+        kubectl -n istio-system exec "$pod" -c istio-proxy -- \
+            pilot-agent request GET 'config_dump?resource=dynamic_route_configs' | python tools/traffic_split.py served "$host"
+    done | sort -u
+}
+
+wait_for_routes() {
+    local limit=${WAIT:-60} now=
+    local end=$((SECONDS + limit))
+    until now=$(in_force) && [[ $now == "$wanted" ]]; do
+        ((SECONDS < end)) || die "after $limit s the ingress gateway still serves \"${now//$'\n'/ or }\" and not \"$wanted\".
+Is $gateway_vs as $routes says, and bound to c756-gateway? kubectl -n $namespace get $gateway_vs -o yaml"
+        sleep 0.2
+    done
+}
+
+if [[ $wanted == "$version=100" ]] && serves "$version"; then
+    apply_routes
+    wait_for_routes
+    deploy
+else
+    deploy
+    apply_routes
+    wait_for_routes
+fi
+say "music is served by: $(sed -E 's/=([0-9]+)/ \1 %/g; s/% v/%, v/g' <<<"$wanted") (in force at the ingress gateway)"
