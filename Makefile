@@ -1,0 +1,44 @@
+# The whole thing on this machine. Thin on purpose: k8s.mak has the targets for any cluster, pocket.mak those of the
+# cluster on this machine.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+## help: this list
+.PHONY: help
+help:
+	@sed -nE 's/^## ([^:]+): (.*)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'\t' '{ printf "  make %-6s %s\n", $$1, $$2 }'
+	@echo "Also: make -f k8s.mak help (the application, in any cluster), make -f pocket.mak help (the cluster on this machine)"
+
+## setup: install what is needed, inside the checkout (up, test and demo do it by themselves)
+.PHONY: setup
+setup:
+	@tools/setup.sh
+
+## up: start a cluster on this machine with the application and its data in it
+.PHONY: up
+up: setup
+	@$(MAKE) -f pocket.mak start
+	@$(MAKE) -f k8s.mak dynamodb-init provision
+	@$(MAKE) -f k8s.mak loader LOADER_FLAGS=--once
+	@tools/welcome.sh
+
+## down: stop all of it; the data stays for the next `make up`
+.PHONY: down
+down:
+	@$(MAKE) -f pocket.mak stop
+
+## test: every check and every test, beside a running system
+.PHONY: test
+test:
+	@tools/setup.sh test
+	@tools/test.sh
+
+## demo: the whole story, unattended: v2 at 10 %, failures, rollback, fix, 10 %, 100 %, v1 deleted
+.PHONY: demo
+demo: setup
+	@.venv/bin/python tools/demo.py

