@@ -1,0 +1,92 @@
+"""The objects that a pocket brings along, as minikube's add-ons do: the ingress gateway and Prometheus."""
+
+from __future__ import annotations
+
+from pocket.objects import Obj
+from pocket.settings import Settings
+from pocket.store import Store
+
+ISTIO_NAMESPACE = "istio-system"
+GATEWAY = "istio-ingressgateway"
+
+
+def objects(settings: Settings) -> list[Obj]:
+    """What `start` makes sure is there."""
+    labels = {"app": GATEWAY, "istio": "ingressgateway"}
+    return [
+        _object("v1", "Namespace", ISTIO_NAMESPACE, None),
+        _object("v1", "ServiceAccount", GATEWAY, {}),
+        {
+            **_object("v1", "Service", GATEWAY, {"labels": labels}),
+            "spec": {
+                "type": "NodePort",
+                "selector": labels,
+                "ports": [
+                    {
+                        "name": "http2",
+                        "port": 80,
+                        "targetPort": 8080,
+                        "nodePort": settings.gateway_port,
+                        "protocol": "TCP",
+                    }
+                ],
+            },
+        },
+        {
+            **_object("apps/v1", "Deployment", GATEWAY, {"labels": labels}),
+            "spec": {
+                "replicas": 1,
+                "selector": {"matchLabels": labels},
+                # A port of this machine belongs to one process: the old gateway stops before the new one starts.
+                "strategy": {"type": "Recreate"},
+                "template": {
+                    "metadata": {
+                        "labels": labels,
+                        # As Istio's gateway injection: https://istio.io/latest/docs/setup/additional-setup/gateway/
+                        "annotations": {"inject.istio.io/templates": "gateway"},
+                    },
+                    "spec": {
+                        "serviceAccountName": GATEWAY,
+                        "containers": [
+                            {
+                                "name": "istio-proxy",
+                                "image": "auto",
+                                "ports": [{"name": "http2", "containerPort": 8080, "protocol": "TCP"}],
+                            }
+                        ],
+                    },
+                },
+            },
+        },
+        # Prometheus is a process of pocket's own, outside the mesh: a Service without selector leads to it.
+        {
+            **_object("v1", "Service", "prometheus", {}),
+            "spec": {"ports": [{"name": "http", "port": 9090, "targetPort": settings.prometheus_port}]},
+        },
+        {
+            **_object("v1", "Endpoints", "prometheus", {}),
+            "subsets": [
+                {
+                    "addresses": [{"ip": "127.0.0.1"}],
+                    "ports": [{"name": "http", "port": settings.prometheus_port, "protocol": "TCP"}],
+                }
+            ],
+        },
+    ]
+
+
+def ensure(store: Store, settings: Settings) -> None:
+    """Create what is missing, and bring ports up to date when the pocket was given others."""
+    for obj in objects(settings):
+        meta = obj["metadata"]
+        old = store.find(obj["kind"], meta.get("namespace"), meta["name"])
+        if old is None:
+            store.create(obj)
+        elif obj["kind"] in ("Service", "Endpoints"):
+            store.update({**old, **{field: value for field, value in obj.items() if field != "metadata"}})
+
+
+def _object(version: str, kind: str, name: str, extra: Obj | None) -> Obj:
+    """The head of an object in istio-system; `extra` None: of one without a namespace."""
+    meta = {"name": name} if extra is None else {"name": name, "namespace": ISTIO_NAMESPACE, **extra}
+    return {"apiVersion": version, "kind": kind, "metadata": meta}

@@ -1,0 +1,236 @@
+"""Starting and stopping a whole pocket, part by part: what `python -m pocket start` and `stop` do.
+
+Start is a list of steps, each of which changes nothing when its part already works, so that it can be run again at
+any time: after a crash, after a ^C in the middle, or just to be sure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from pocket import kubeconfig, parts, processes, supervisor, tls
+from pocket.client import ApiClient, answers
+from pocket.objects import name_of, namespace_of
+from pocket.parts import Part
+from pocket.settings import CONTEXT, ROOT, Settings
+from pocket.store import Store
+
+_READY_WITHIN = 30.0  # seconds for one part
+_PODS_WITHIN = 90.0  # seconds for all Deployments that a restarted pocket finds
+_LOG_LINES = 15
+_TERMINAL = ("Succeeded", "Failed")
+
+
+class PocketError(Exception):
+    """Something that stops pocket from starting or stopping; the message says what, why, and what to do."""
+
+
+Say = Callable[[str, str], None]
+"""Tells a person that a part (first word) is in a state (second)."""
+
+
+def control(settings: Settings) -> Part:
+    """The control process: API server, controllers, kubelet."""
+    environ = dict(os.environ)  # it resolves POCKET_* and PATH for the pods
+    environ["PYTHONPATH"] = str(ROOT)
+    environ["POCKET_HOME"] = str(settings.home)
+    argv = [sys.executable, "-m", "pocket.control"]
+    return Part("control", argv, settings.home, environ, f"{settings.api_url}/readyz")
+
+
+def start(settings: Settings, say: Say) -> None:
+    """Have a complete pocket running and its context current. Raises PocketError and what its parts raise."""
+    _private_home(settings)
+    with _only_one(settings):
+        _retire_other_code(settings)
+        _check_ports(settings)
+        token = tls.ensure_token(settings.token_file)
+        authority, _, _ = tls.ensure_certificate(settings.tls)
+        parts.write_prometheus_config(settings)
+
+        if supervisor.recorded(settings, "control") is None:
+            supervisor.start(settings, control(settings))
+            (settings.run / "code").write_text(_code_digest())
+        for part, what in (
+            (control(settings), "API server and controllers"),
+            (parts.emulator(settings), "DynamoDB emulator"),
+            (parts.prometheus(settings), "Prometheus"),
+        ):
+            _wait_for_part(settings, part, what, authority)
+            say(what, part.ready_url.removesuffix("/readyz").removesuffix("/-/ready"))
+
+        kubeconfig.install(kubeconfig.file_to_write(), settings.api_url, authority.read_bytes(), token)
+        say("kubectl's context", f'"{CONTEXT}", current, in {kubeconfig.file_to_write()}')
+        pods = _wait_for_deployments(settings, ApiClient(settings.api_url, authority, token), say)
+        say("ingress gateway", f"http://127.0.0.1:{settings.gateway_port}")
+        say("Deployments", f"{pods} available")
+
+
+async def stop(settings: Settings, say: Say) -> None:
+    """Leave no process, no port and no context behind; what was stored stays. Changes nothing when run again."""
+    from pocket.kubelet.shutdown import stop_pods
+
+    if not settings.home.exists():
+        say("pocket", f"nothing at {settings.home}")
+        return
+    with _only_one(settings):
+        # First the control process, so that nobody starts again what is stopped here.
+        if await supervisor.stop(settings, "control", grace=10):
+            say("API server and controllers", "stopped")
+        stopped = await stop_pods(settings)
+        say("pods", f"{stopped} stopped")
+        for name, what in (("prometheus", "Prometheus"), ("emulator", "DynamoDB emulator")):
+            if await supervisor.stop(settings, name, grace=10):
+                say(what, "stopped")
+        processes.kill_marked(f"{settings.home}:")
+        _forget_pods(settings)
+        if kubeconfig.remove(kubeconfig.file_to_write(), settings.api_url):
+            say("kubectl's context", f'"{CONTEXT}" removed')
+
+
+def is_running(settings: Settings) -> bool:
+    """Is the control process there?"""
+    return settings.home.exists() and supervisor.recorded(settings, "control") is not None
+
+
+# -- steps of start ---------------------------------------------------------------------------------------------
+
+
+def _private_home(settings: Settings) -> None:
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        settings.home.chmod(0o700)
+        settings.run.mkdir(exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise PocketError(f"{settings.home}: {error.strerror}. Set POCKET_HOME to a folder of yours.") from error
+
+
+@contextmanager
+def _only_one(settings: Settings) -> Iterator[None]:
+    """Two starts (or a start and a stop) at once would trip over each other: the second one waits."""
+    settings.run.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (settings.run / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _retire_other_code(settings: Settings) -> None:
+    """A control process started from other source (before a `git pull`) is replaced; its pods run on meanwhile."""
+    process = supervisor.recorded(settings, "control")
+    noted = settings.run / "code"
+    if process is not None and (not noted.exists() or noted.read_text() != _code_digest()):
+        asyncio.run(supervisor.stop(settings, "control", grace=10))
+
+
+def _code_digest() -> str:
+    digest = hashlib.sha256()
+    for path in sorted((ROOT / "pocket").rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _check_ports(settings: Settings) -> None:
+    """Raises PocketError for a port that somebody else has."""
+    ours = {pid for pid, _ in processes.marked(f"{settings.home}:")}
+    for port, what, variable in (
+        (settings.api_port, "the API server", "POCKET_PORT_BASE"),
+        (settings.emulator_port, "the DynamoDB emulator", "POCKET_PORT_BASE"),
+        (settings.prometheus_port, "Prometheus", "POCKET_PORT_BASE"),
+        (settings.gateway_port, "the ingress gateway", "POCKET_GATEWAY_PORT"),
+    ):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+                continue
+            except OSError:
+                pass
+        holder = _listener(port)
+        if holder is None or holder.pid not in ours:
+            by = f" by {holder.name()} (pid {holder.pid})" if holder else ""
+            raise PocketError(f"port {port} for {what} is in use{by}. Stop that, or choose another with {variable}=...")
+
+
+def _listener(port: int) -> psutil.Process | None:
+    """The process that listens on the port, as far as we may see it."""
+    for process in psutil.process_iter():
+        try:
+            connections = process.net_connections(kind="tcp")
+        except psutil.Error:
+            continue
+        if any(entry.status == psutil.CONN_LISTEN and entry.laddr.port == port for entry in connections):
+            return process
+    return None
+
+
+def _wait_for_part(settings: Settings, part: Part, what: str, authority: Path) -> None:
+    deadline = time.monotonic() + _READY_WITHIN
+    while not answers(part.ready_url, authority):
+        if supervisor.recorded(settings, "control") is None:
+            raise PocketError(f"the control process ended.\n{_last_lines(settings, 'control')}")
+        if time.monotonic() > deadline:
+            raise PocketError(
+                f"{what} did not answer at {part.ready_url} within {_READY_WITHIN:.0f} s.\n"
+                f"{_last_lines(settings, part.name)}"
+            )
+        time.sleep(0.05)
+
+
+def _wait_for_deployments(settings: Settings, api: ApiClient, say: Say) -> int:
+    """Wait until every Deployment is available; those of an earlier run come back with the gateway."""
+    deadline = time.monotonic() + _PODS_WITHIN
+    told = time.monotonic()
+    while True:
+        deployments = api.list("apps/v1", "deployments")
+        late = [
+            f"{namespace_of(obj)}/{name_of(obj)}"
+            for obj in deployments
+            if (obj.get("status") or {}).get("availableReplicas", 0) < obj["spec"].get("replicas", 1)
+            or (obj.get("status") or {}).get("observedGeneration", 0) < obj["metadata"]["generation"]
+        ]
+        if deployments and not late:
+            return len(deployments)
+        if supervisor.recorded(settings, "control") is None:
+            raise PocketError(f"the control process ended.\n{_last_lines(settings, 'control')}")
+        if time.monotonic() > deadline:
+            raise PocketError(
+                f"not available after {_PODS_WITHIN:.0f} s: {', '.join(late) or 'the ingress gateway'}."
+                f" See `kubectl get pods -A` and `kubectl describe`.\n{_last_lines(settings, 'control')}"
+            )
+        if time.monotonic() - told > 2:
+            told = time.monotonic()
+            say("waiting for", ", ".join(late))
+        time.sleep(0.1)
+
+
+def _last_lines(settings: Settings, name: str) -> str:
+    path = supervisor.log_file(settings, name)
+    if not path.exists():
+        return f"(it has written no log: {path})"
+    lines = path.read_text(errors="replace").splitlines()[-_LOG_LINES:]
+    return "\n".join([f"The end of {path}:", *(f"  {line}" for line in lines)])
+
+
+# -- steps of stop ----------------------------------------------------------------------------------------------
+
+
+def _forget_pods(settings: Settings) -> None:
+    """Take the pods that ran out of the store: their controllers make new ones at the next start."""
+    if not settings.store_file.exists():
+        return
+    store = Store(settings.store_file)
+    for pod in store.list("Pod"):
+        if (pod.get("status") or {}).get("phase") not in _TERMINAL:
+            store.delete("Pod", namespace_of(pod), name_of(pod))
+    store.close()

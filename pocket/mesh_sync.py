@@ -1,0 +1,96 @@
+"""Brings the state of the store into every Envoy, and tells when it is there: the shell around `mesh.translate`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Protocol
+
+from pocket.mesh.deliver import Delivery, NotAcknowledged
+from pocket.mesh.model import PodEndpoint, Proxy, Snapshot, snapshot_of
+from pocket.mesh.translate import translate
+from pocket.objects import Obj, kind_of
+from pocket.scrape import monitored_targets, sidecar_targets
+from pocket.settings import Settings
+from pocket.parts import write_targets
+from pocket.store import Event, Store
+
+_LOG = logging.getLogger(__name__)
+
+_KINDS = ("Namespace", "Service", "Endpoints", "Gateway", "VirtualService", "DestinationRule", "ServiceEntry")
+_WAKES = frozenset((*_KINDS, "ServiceMonitor"))
+
+
+class Pods(Protocol):
+    """What the mesh asks the kubelet."""
+
+    def proxies(self) -> Sequence[Proxy]:
+        """Every Envoy that runs now."""
+
+    def pod_endpoints(self) -> Sequence[PodEndpoint]:
+        """Every pod that runs now, ready or not."""
+
+
+class MeshSync:
+    """One per cluster. `sync()` is what the kubelet awaits before it calls a pod ready, or stops it."""
+
+    def __init__(self, settings: Settings, store: Store, pods: Pods, delivery: Delivery) -> None:
+        self._settings = settings
+        self._store = store
+        self._pods = pods
+        self._delivery = delivery
+        self._asked = 0
+        self._done = 0
+        self._lock = asyncio.Lock()
+        self._wake = asyncio.Event()
+        store.listen(self._heard)
+
+    async def sync(self) -> None:
+        """Push the present state everywhere; returns when every Envoy has taken it (or has said why not: logged).
+
+        Calls that come while a push is under way share the next one.
+        """
+        self._asked += 1
+        mine = self._asked
+        async with self._lock:
+            if self._done >= mine:
+                return
+            covers = self._asked
+            await self._push()
+            self._done = covers
+
+    async def run(self) -> None:
+        """Push whenever an object changes that routes or scrapes depend on."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            await self.sync()
+
+    def snapshot(self) -> Snapshot:
+        """The cluster as the mesh sees it now."""
+        objects: list[Obj] = [obj for kind in _KINDS for obj in self._store.list(kind)]
+        return snapshot_of(objects, self._pods.pod_endpoints())
+
+    async def _push(self) -> None:
+        snapshot = self.snapshot()
+        proxies = list(self._pods.proxies())
+        written = []
+        for proxy in proxies:
+            self._delivery.write(proxy, translate(snapshot, proxy))
+            written.append(proxy)
+        write_targets(self._settings, "sidecars.json", sidecar_targets(proxies))
+        write_targets(
+            self._settings,
+            "servicemonitors.json",
+            monitored_targets(self._store.list("ServiceMonitor"), snapshot.services, snapshot.endpoints),
+        )
+        for result in await asyncio.gather(*map(self._delivery.acknowledged, written), return_exceptions=True):
+            if isinstance(result, NotAcknowledged):
+                _LOG.error("%s", result)
+            elif isinstance(result, BaseException):
+                raise result
+
+    def _heard(self, event: Event) -> None:
+        if kind_of(event.object) in _WAKES:
+            self._wake.set()

@@ -1,0 +1,112 @@
+"""The parts of pocket that are no pods: the DynamoDB emulator and Prometheus. What they are started with. Pure but for
+the files that Prometheus reads its configuration and its targets from.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pocket import programs
+from pocket.mesh import telemetry
+from pocket.scrape import DEFAULT_INTERVAL, TargetGroup
+from pocket.settings import Settings
+
+SIDECAR_INTERVAL = "5s"  # so that a shift of traffic is seen within seconds
+RETENTION = "15d"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One system process."""
+
+    name: str
+    argv: Sequence[str]
+    cwd: Path
+    env: Mapping[str, str]
+    ready_url: str  # answers (with any status) when it works
+
+    def __post_init__(self) -> None:
+        self.cwd.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def emulator(settings: Settings) -> Part:
+    """dynalite, with its tables in a folder of LevelDB files."""
+    data = settings.home / "dynamodb"
+    argv = [
+        str(programs.node()), str(programs.dynalite()),
+        "--host", "127.0.0.1", "--port", str(settings.emulator_port), "--path", str(data),
+        "--createTableMs", "0", "--deleteTableMs", "0", "--updateTableMs", "0",
+    ]  # fmt: skip
+    return Part("emulator", argv, settings.home, _environment(), settings.emulator_url)
+
+
+def prometheus(settings: Settings) -> Part:
+    """The real Prometheus, listening on loopback only."""
+    folder = settings.home / "prometheus"
+    argv = [
+        str(programs.prometheus()),
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--storage.tsdb.retention.time={RETENTION}",
+        f"--web.listen-address=127.0.0.1:{settings.prometheus_port}",
+        "--log.level=warn",
+    ]
+    return Part("prometheus", argv, folder, _environment(), f"{settings.prometheus_url}/-/ready")
+
+
+def prometheus_config(folder: Path) -> dict[str, Any]:
+    """prometheus.yml: sidecars every 5 s, TCP bytes of the sidecars, and what the ServiceMonitors ask for.
+
+    All targets come from files in `folder`, so this never changes while Prometheus runs.
+    """
+
+    def job(name: str, targets: str, **more: Any) -> dict[str, Any]:
+        files = [{"files": [str(folder / targets)], "refresh_interval": "5m"}]  # changes are noticed at once anyway
+        return {"job_name": name, "file_sd_configs": files, **more}
+
+    return {
+        "global": {"scrape_interval": DEFAULT_INTERVAL, "scrape_timeout": "4s", "evaluation_interval": "1m"},
+        "scrape_configs": [
+            *(
+                job(name, "sidecars.json", scrape_interval=SIDECAR_INTERVAL, **settings)
+                for name, settings in telemetry.scrape_jobs().items()
+            ),
+            job("servicemonitors", "servicemonitors.json", honor_labels=True),
+        ],
+    }
+
+
+def write_prometheus_config(settings: Settings) -> None:
+    """Write prometheus.yml, and the files of targets where there are none yet."""
+    folder = settings.home / "prometheus"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _replace(folder / "prometheus.yml", yaml.safe_dump(prometheus_config(folder), sort_keys=False))
+    for name in ("sidecars.json", "servicemonitors.json"):
+        if not (folder / name).exists():
+            _replace(folder / name, "[]")
+
+
+def write_targets(settings: Settings, name: str, groups: Sequence[TargetGroup]) -> None:
+    """Replace a file of targets (`sidecars.json`, `servicemonitors.json`) where it has changed."""
+    path = settings.home / "prometheus" / name
+    text = json.dumps(groups, indent=1)
+    if not path.exists() or path.read_text() != text:
+        _replace(path, text)
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_text(text)
+    temporary.replace(path)
+
+
+def _environment() -> dict[str, str]:
+    """Only what a program needs to run: nothing of the person's environment leaks into long-lived processes."""
+    return {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TZ", "TMPDIR") if name in os.environ}

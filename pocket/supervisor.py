@@ -1,0 +1,90 @@
+"""Keeps pocket's system processes running: starts them, finds them again, starts them anew when they die."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from pathlib import Path
+
+from pocket import processes
+from pocket.parts import Part
+from pocket.processes import ProcessId
+from pocket.settings import Settings
+
+_LOG = logging.getLogger(__name__)
+_LOG_LIMIT = 8 << 20  # bytes of one log file before it is rotated
+_LONG_ENOUGH = 30.0  # seconds: what ran that long and died is started again at once
+_BACK_OFF = (1.0, 2.0, 5.0, 10.0)  # seconds before the next start of what dies sooner
+
+
+def mark_of(settings: Settings, name: str) -> str:
+    """The mark that processes of this pocket carry in their environment."""
+    return f"{settings.home}:{name}"
+
+
+def record_file(settings: Settings, name: str) -> Path:
+    return settings.run / f"{name}.json"
+
+
+def log_file(settings: Settings, name: str) -> Path:
+    return settings.logs / f"{name}.log"
+
+
+def recorded(settings: Settings, name: str) -> ProcessId | None:
+    """The process that was last started under that name, if its record is there and it still runs."""
+    path = record_file(settings, name)
+    try:
+        process = ProcessId.from_json(json.loads(path.read_text()))
+    except (FileNotFoundError, ValueError, KeyError):
+        return None
+    return process if processes.is_alive(process) else None
+
+
+def start(settings: Settings, part: Part) -> ProcessId:
+    """Start it and write down that we did. Raises ProcessError."""
+    settings.run.mkdir(parents=True, exist_ok=True, mode=0o700)
+    process = processes.spawn(
+        part.argv, cwd=part.cwd, env=part.env, log=log_file(settings, part.name), name=mark_of(settings, part.name)
+    )
+    path = record_file(settings, part.name)
+    temporary = path.with_suffix(".new")
+    temporary.write_text(json.dumps(process.to_json()))
+    temporary.replace(path)
+    return process
+
+
+async def stop(settings: Settings, name: str, grace: float) -> bool:
+    """Stop what was started under that name; says whether there was anything to stop."""
+    process = recorded(settings, name)
+    if process is not None:
+        await processes.terminate(process, grace)
+    record_file(settings, name).unlink(missing_ok=True)
+    return process is not None
+
+
+async def keep_running(settings: Settings, part: Part) -> None:
+    """Have the part running for as long as this coroutine runs; leaves it running when cancelled."""
+    quick_deaths = 0
+    while True:
+        process = recorded(settings, part.name)
+        if process is None:
+            process = start(settings, part)
+            _LOG.info("%s: started, pid %d", part.name, process.pid)
+        else:
+            _LOG.info("%s: found running, pid %d", part.name, process.pid)
+        began = time.monotonic()
+        code = await processes.wait(process)
+        quick_deaths = 0 if time.monotonic() - began > _LONG_ENOUGH else quick_deaths + 1
+        pause = _BACK_OFF[min(quick_deaths, len(_BACK_OFF)) - 1] if quick_deaths else 0.0
+        _LOG.warning("%s: ended with %d; starting it again in %.0f s", part.name, code, pause)
+        await asyncio.sleep(pause)
+
+
+async def rotate_logs(settings: Settings, every: float = 60.0) -> None:
+    """Keep the system processes' logs from filling the disk."""
+    while True:
+        for log in settings.logs.glob("*.log"):
+            processes.rotate(log, _LOG_LIMIT)
+        await asyncio.sleep(every)

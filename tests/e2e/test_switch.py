@@ -1,0 +1,162 @@
+"""The canary story under load: what goes where, what fails, and that nothing is lost that should not be."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+from conftest import NAMESPACE, Cluster
+from load import Load
+
+QUERY = 'istio_requests_total{reporter="source",source_workload="istio-ingressgateway",destination_service_name="cmpt756s2"}'
+GATEWAY_SCRAPE = 6.0  # seconds: a sidecar is scraped every 5
+
+
+def set_percent_error(cluster: Cluster, percent: int) -> None:
+    path = cluster.root / "s2" / "v2" / "app.py"
+    text, count = re.subn(r"(?m)^(PERCENT_ERROR\b[^=]*)= *\d+", rf"\g<1>= {percent}", path.read_text())
+    assert count == 1
+    path.write_text(text)
+
+
+def set_weights(cluster: Cluster, first: int, second: int) -> None:
+    path = cluster.root / "cluster" / "s2-vs-v2.yaml"
+    weights = iter([first, second] * 9)
+    path.write_text(
+        re.sub(r"(?m)^( *(?:- )?weight:) *\d+", lambda found: f"{found[1]} {next(weights)}", path.read_text())
+    )
+
+
+def kill_control(cluster: Cluster) -> None:
+    """SIGKILL to the control process and the shell that watches it, as a crash of the machine's owner would have it."""
+    record = json.loads((Path(cluster.env["POCKET_HOME"]) / "run" / "control.json").read_text())
+    watcher = psutil.Process(record["pid"])
+    processes = [watcher, *watcher.children(recursive=True)]
+    assert any("pocket.control" in process.cmdline() for process in processes)
+    for process in processes:
+        process.kill()
+
+
+def counters(cluster: Cluster) -> dict[tuple[str, str], float]:
+    answer = requests.get(f"{cluster.base}/prometheus/api/v1/query", params={"query": QUERY}, timeout=10)
+    rows = answer.json()["data"]["result"]
+    found: dict[tuple[str, str], float] = {}
+    for row in rows:
+        key = (row["metric"]["destination_version"], row["metric"]["response_code"])
+        found[key] = found.get(key, 0) + float(row["value"][1])
+    return found
+
+
+def measured(cluster: Cluster, seconds: float) -> dict[tuple[str, str], float]:
+    """Requests through the gateway in that time, by version and code."""
+    time.sleep(GATEWAY_SCRAPE)
+    before = counters(cluster)
+    time.sleep(seconds)
+    return {key: value - before.get(key, 0) for key, value in counters(cluster).items()}
+
+
+def share(part: float, whole: float) -> float:
+    assert whole > 50, "too little traffic to judge"
+    return part / whole
+
+
+@pytest.fixture
+def as_it_was(cluster: Cluster) -> Iterator[None]:
+    """Put back v1 alone, whatever the test did."""
+    files = {name: (cluster.root / name).read_text() for name in ("s2/v2/app.py", "cluster/s2-vs-v2.yaml")}
+    yield
+    for name, text in files.items():
+        (cluster.root / name).write_text(text)
+    cluster.run("tools/s2ver.sh", "v1")
+    cluster.kubectl("-n", NAMESPACE, "delete", "deployment", "cmpt756s2-v2", "--ignore-not-found")
+
+
+def test_an_unknown_version_lists_the_known(cluster: Cluster) -> None:
+    done = cluster.run("tools/s2ver.sh", "v9", check=False)
+    assert done.returncode != 0
+    assert "v9" in done.stderr
+    assert "v1" in done.stderr
+    assert "v2" in done.stderr
+
+
+@pytest.mark.usefixtures("as_it_was")
+def test_ten_percent_reach_v2_and_half_of_those_fail(cluster: Cluster) -> None:
+    with Load(cluster.song_urls, cluster.token, clients=8) as load:
+        said = cluster.output("tools/s2ver.sh", "v2")
+        assert re.search(r"v1.*90.*v2.*10", said.splitlines()[-1]), said
+        counts = measured(cluster, 10)
+        by_version = {version: sum(n for (v, _), n in counts.items() if v == version) for version in ("v1", "v2")}
+        total = sum(counts.values())
+        assert abs(share(by_version["v2"], total) - 0.10) < 4 * (0.1 * 0.9 / total) ** 0.5
+        failed = share(counts.get(("v2", "500"), 0), by_version["v2"])
+        assert abs(failed - 0.5) < 4 * (0.25 / by_version["v2"]) ** 0.5
+        assert {code for version, code in counts if version == "v1" and counts[version, code]} == {"200"}
+
+        cluster.run("tools/s2ver.sh", "v1")
+        counts = measured(cluster, 6)
+        assert sum(n for (version, _), n in counts.items() if version == "v2") == 0
+    assert set(load.answers.statuses) == {200, 500}
+    assert not load.answers.lost
+
+
+@pytest.mark.usefixtures("as_it_was")
+def test_no_request_is_lost_with_the_mended_version(cluster: Cluster) -> None:
+    """Every way in which the running system is changed, under 32 clients without pause."""
+    set_percent_error(cluster, 0)
+
+    def survives(what: str, *commands: tuple[str, ...]) -> None:
+        with Load(cluster.song_urls, cluster.token, clients=32) as load:
+            time.sleep(1)
+            for command in commands:
+                cluster.run(*command)
+            time.sleep(1)
+        assert load.answers.failed == {}, f"{what}: {load.answers.failed} of {load.answers.total}"
+        assert load.answers.total > 200, what
+
+    survives("s2ver v2", ("tools/s2ver.sh", "v2"))
+    shown = cluster.kubectl("exec", "-n", NAMESPACE, "deploy/cmpt756s2-v2", "-c", "cmpt756s2", "--", "cat", "app.py")
+    assert re.search(r"(?m)^PERCENT_ERROR.*= 0$", shown)
+    survives("s2ver v1", ("tools/s2ver.sh", "v1"))
+    set_weights(cluster, 0, 100)
+    survives("weights 0/100", ("kubectl", "apply", "-f", "cluster/s2-vs-v2.yaml"))
+    survives("deleting v1", ("kubectl", "-n", NAMESPACE, "delete", "deploy/cmpt756s2-v1"))
+    survives(
+        "scaling",
+        ("kubectl", "-n", NAMESPACE, "scale", "deploy/cmpt756s2-v2", "--replicas=3"),
+        ("kubectl", "-n", NAMESPACE, "rollout", "status", "deploy/cmpt756s2-v2", "--timeout=60s"),
+        ("kubectl", "-n", NAMESPACE, "scale", "deploy/cmpt756s2-v2", "--replicas=1"),
+        (
+            "kubectl",
+            "-n",
+            NAMESPACE,
+            "wait",
+            "--for=jsonpath={.status.replicas}=1",
+            "deploy/cmpt756s2-v2",
+            "--timeout=60s",
+        ),
+    )
+    survives("rollout", ("make", "-f", "k8s.mak", "rollout"))
+    with Load(cluster.song_urls, cluster.token, clients=32) as load:
+        kill_control(cluster)
+        time.sleep(3)
+        cluster.run("make", "-f", "pocket.mak", "start")
+        time.sleep(1)
+    assert load.answers.failed == {}, f"a crash of the control process: {load.answers.failed}"
+    assert "2/2" in cluster.kubectl("-n", NAMESPACE, "get", "pods", "-l", "app=cmpt756s2,version=v2")
+
+
+def test_scratch_and_back(cluster: Cluster) -> None:
+    cluster.make("scratch")
+    left = cluster.kubectl("-n", NAMESPACE, "get", "deployments,services,pods,virtualservices", "-o", "name")
+    assert left == ""
+    cluster.make("deploy")
+    cluster.make("loader")
+    headers = {"Authorization": f"Bearer {cluster.output('tools/token.sh')}"}
+    answer = requests.get(cluster.song_urls[1], headers=headers, timeout=10)
+    assert answer.status_code == 200
