@@ -72,7 +72,7 @@ find_python() {
     local candidate
     for candidate in ${PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11; do
         if command -v "$candidate" >/dev/null && is_new_enough "$candidate"; then
-            command -v "$candidate"
+            "$candidate" -c 'import sys; print(sys.executable)'
             return
         fi
     done
@@ -82,7 +82,7 @@ Install it (Debian 12 or newer: apt-get install python3 python3-venv), or say wh
 
 network_hint="If this machine has no way to the package index: set the proxy (https_proxy) or a mirror (PIP_INDEX_URL), then run it again."
 
-if ! { [[ -x .venv/bin/python ]] && is_new_enough .venv/bin/python && .venv/bin/python -m pip --version >/dev/null 2>&1; }; then
+if ! { [[ -x .venv/bin/python && -x .venv/bin/pip ]] && is_new_enough .venv/bin/python; }; then
     found=$(find_python)
     if ! "$found" -c 'import ensurepip, venv' 2>/dev/null; then
         package=$("$found" -c 'import sys; print("python{}.{}-venv".format(*sys.version_info))')
@@ -108,6 +108,10 @@ pip_install requirements.lock
 if [[ -n $with_tests ]]; then pip_install requirements-dev.lock; fi
 
 # --- Node packages ---------------------------------------------------------------------------------------------------
+
+# Node trusts its own list of authorities; behind a proxy that signs by itself, the machine's list is the right one.
+authorities=/etc/ssl/certs/ca-certificates.crt
+if [[ -z ${NODE_EXTRA_CA_CERTS:-} && -e $authorities ]]; then export NODE_EXTRA_CA_CERTS=$authorities; fi
 
 npm_ci() {
     cd "$1"
