@@ -34,6 +34,7 @@ class Inbound:
     container_port: int  # as the pod's spec names it, and a Service's targetPort means it
     listen_port: int
     app_port: int
+    name: str = ""  # the containerPort's name, which a Service's targetPort may use
 
 
 @dataclass(frozen=True)
@@ -126,12 +127,11 @@ Resource = dict[str, Any]
 
 @dataclass(frozen=True)
 class EnvoyConfig:
-    """The dynamic configuration of one proxy: each kind by the resource's name."""
+    """The dynamic configuration of one proxy: each kind by the resource's name. Endpoints stand in the clusters."""
 
     listeners: Mapping[str, Resource] = field(default_factory=dict)
     clusters: Mapping[str, Resource] = field(default_factory=dict)
     routes: Mapping[str, Resource] = field(default_factory=dict)
-    endpoints: Mapping[str, Resource] = field(default_factory=dict)
 
 
 def snapshot_of(objects: Iterable[Obj], endpoints: Iterable[PodEndpoint]) -> Snapshot:

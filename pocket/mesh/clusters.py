@@ -1,0 +1,187 @@
+"""Clusters: one for each service, port and subset, and for each port of the application behind a sidecar.
+
+The endpoints stand in the clusters themselves, not in files of their own: each file that Envoy watches costs it one
+inotify instance, of which a user has 128 on most Linux systems; with endpoint files a cluster of ten pods would need
+more. Envoy takes a changed cluster in without losing a request: the old one's connections finish what they carry.
+
+All subsets' clusters always exist, with no endpoint where no pod has the labels, so that a change of weights changes
+routes and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pocket.mesh import policy, telemetry
+from pocket.mesh.model import LOCALHOST, Proxy, Resource, Snapshot, Substitute
+from pocket.mesh.names import (
+    BLACK_HOLE,
+    PASSTHROUGH,
+    PASSTHROUGH_TCP,
+    cluster_name,
+    host_matches,
+    inbound_cluster_name,
+    typed,
+)
+from pocket.mesh.registry import Address, MeshService, Port, Protocol, protocol_of, services_of, target_port
+from pocket.objects import matches
+
+DNS_REFRESH = "60s"  # Istio's default
+LOCAL_CONNECT_TIMEOUT = "1s"  # to the application next door
+
+
+def outbound_clusters(snapshot: Snapshot, proxy: Proxy, services: Iterable[MeshService]) -> list[Resource]:
+    """What a sidecar or a gateway can send to."""
+    clusters = []
+    for service in services:
+        rule = policy.rule_for(snapshot, service, proxy.namespace)
+        spec = rule["spec"] if rule else {}
+        for port in service.ports:
+            whole = policy.merge(None, spec.get("trafficPolicy"), port.number)
+            clusters.append(_outbound(proxy, service, port, "", whole, port.addresses))
+            for subset in spec.get("subsets") or ():
+                addresses = [a for a in port.addresses if _has(a, subset.get("labels") or {})]
+                narrowed = policy.merge(whole, subset.get("trafficPolicy"), port.number)
+                clusters.append(_outbound(proxy, service, port, subset["name"], narrowed, addresses))
+    if proxy.mode == "sidecar":
+        clusters += [passthrough(proxy), passthrough(proxy, tcp=True)]
+    clusters.append({"name": BLACK_HOLE, "type": "STATIC", "connect_timeout": LOCAL_CONNECT_TIMEOUT})
+    return clusters
+
+
+def inbound_clusters(snapshot: Snapshot, proxy: Proxy) -> list[Resource]:
+    """The application's own ports."""
+    clusters = []
+    for inbound in proxy.inbound:
+        service, protocol = inbound_service(snapshot, proxy, inbound.container_port)
+        http = protocol not in ("tcp", "tls")
+        cluster: Resource = {
+            "name": inbound_cluster_name(inbound.container_port),
+            "type": "STATIC",
+            **policy.apply({}, http=http, http2=protocol in ("http2", "grpc")),
+            "connect_timeout": LOCAL_CONNECT_TIMEOUT,
+            "load_assignment": _assignment(
+                inbound_cluster_name(inbound.container_port), [Address(LOCALHOST, inbound.app_port)]
+            ),
+        }
+        if service:
+            cluster["metadata"] = telemetry.cluster_metadata(service, protocol)
+        if not http:
+            cluster["alt_stat_name"] = telemetry.tcp_stat_name(proxy, "destination", service)
+        clusters.append(cluster)
+    return clusters
+
+
+def inbound_service(snapshot: Snapshot, proxy: Proxy, container_port: int) -> tuple[MeshService | None, Protocol]:
+    """The Service (the first by name) that leads to a port of the pod, and the port's protocol."""
+    names = {inbound.name: inbound.container_port for inbound in proxy.inbound if inbound.name}
+    for obj in services_of(snapshot, proxy.labels, proxy.namespace):
+        for port in obj["spec"].get("ports") or ():
+            if target_port(port, names) == container_port:
+                name = obj["metadata"]["name"]
+                found = MeshService(f"{name}.{proxy.namespace}.svc.cluster.local", name, proxy.namespace, ())
+                return found, protocol_of(port.get("name"), port.get("appProtocol"))
+    return None, "auto"
+
+
+def substitute_name(substitute: Substitute) -> str:
+    """`substitute|443||dynamodb.us-west-2.amazonaws.com`."""
+    return f"substitute|{substitute.port}||{substitute.host}"
+
+
+def substitute_clusters(proxy: Proxy, services: Sequence[MeshService]) -> list[Resource]:
+    """What stands for external hosts; the bytes count for the ServiceEntry of the host, or as passed through."""
+    clusters = []
+    for substitute in proxy.substitutes:
+        service = next(
+            (s for s in services if s.port(substitute.port) and host_matches(s.host, substitute.host)), None
+        )
+        clusters.append(
+            {
+                "name": substitute_name(substitute),
+                "type": "STATIC",
+                **policy.apply({}, http=False, http2=False),
+                "alt_stat_name": telemetry.tcp_stat_name(proxy, "source", service),
+                "load_assignment": _assignment(
+                    substitute_name(substitute), [Address(substitute.target_address, substitute.target_port)]
+                ),
+            }
+        )
+    return clusters
+
+
+def passthrough(proxy: Proxy, *, tcp: bool = False) -> Resource:
+    """The cluster for hosts that the mesh does not know: it resolves whatever the request names."""
+    cluster = {
+        "name": PASSTHROUGH_TCP if tcp else PASSTHROUGH,
+        **policy.apply({}, http=not tcp, http2=False),
+        **_dynamic(),
+        "metadata": telemetry.passthrough_metadata(),
+    }
+    if tcp:
+        cluster["alt_stat_name"] = telemetry.tcp_stat_name(proxy, "source", None)
+    return cluster
+
+
+def dns_cache() -> dict[str, Any]:
+    """The DNS cache that dynamic clusters and the HTTP filter before them share."""
+    return {"name": "dynamic", "dns_lookup_family": "V4_PREFERRED", "dns_refresh_rate": DNS_REFRESH}
+
+
+def _dynamic() -> Resource:
+    return {
+        "lb_policy": "CLUSTER_PROVIDED",
+        "cluster_type": {
+            "name": "envoy.clusters.dynamic_forward_proxy",
+            "typed_config": typed(
+                "envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig", dns_cache_config=dns_cache()
+            ),
+        },
+    }
+
+
+def _outbound(
+    proxy: Proxy, service: MeshService, port: Port, subset: str, rules: policy.Policy, addresses: Sequence[Address]
+) -> Resource:
+    name = cluster_name(port.number, subset, service.host)
+    cluster: Resource = {
+        "name": name,
+        "metadata": telemetry.cluster_metadata(service, port.protocol),
+        **policy.apply(rules, http=port.is_http, http2=port.is_http2),
+    }
+    if service.resolution == "dynamic":
+        for field in ("ring_hash_lb_config", "maglev_lb_config", "least_request_lb_config", "round_robin_lb_config"):
+            cluster.pop(field, None)
+        cluster |= _dynamic()
+    else:
+        cluster["load_assignment"] = _assignment(name, addresses)
+        if service.resolution in ("dns", "logical-dns"):
+            cluster["type"] = "STRICT_DNS" if service.resolution == "dns" else "LOGICAL_DNS"
+            cluster["dns_lookup_family"] = "V4_PREFERRED"
+            cluster["dns_refresh_rate"] = DNS_REFRESH
+            cluster["respect_dns_ttl"] = True
+            cluster["wait_for_warm_on_init"] = False  # a host that does not resolve must not hold up the others
+        else:
+            cluster["type"] = "STATIC"
+    if not port.is_http:
+        cluster["alt_stat_name"] = telemetry.tcp_stat_name(proxy, "source", service, addresses)
+    return cluster
+
+
+def _has(address: Address, labels: Mapping[str, str]) -> bool:
+    return not labels or matches(labels, address.labels)
+
+
+def _assignment(name: str, addresses: Sequence[Address]) -> Resource:
+    endpoints = []
+    for address in addresses:
+        endpoint: Resource = {
+            "endpoint": {"address": {"socket_address": {"address": address.host, "port_value": address.port}}}
+        }
+        if address.pod:
+            endpoint["metadata"] = telemetry.endpoint_metadata(address.pod)
+        if address.weight != 1:
+            endpoint["load_balancing_weight"] = address.weight
+        endpoints.append(endpoint)
+    return {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}] if endpoints else []}

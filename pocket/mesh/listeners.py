@@ -1,0 +1,179 @@
+"""Listeners: the application's way out, the way in to each of its ports, substitutes, and a gateway's ports.
+
+No listener shares its port (`enable_reuse_port`): a port that something else holds is an error, not half the traffic.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pocket.mesh import telemetry
+from pocket.mesh.clusters import dns_cache, inbound_service, substitute_name
+from pocket.mesh.hosts import (
+    OUTBOUND_ROUTES,
+    View,
+    gateway_routes_name,
+    gateway_servers,
+    substitute_clusters_of,
+)
+from pocket.mesh.model import LOCALHOST, GatewayPort, Inbound, Resource
+from pocket.mesh.names import inbound_cluster_name, typed
+
+BUFFER_LIMIT = 1 << 18
+"""Bytes that a connection may buffer; a request body up to this size can be retried."""
+
+INBOUND_RETRY = {"retry_on": "reset-before-request,connect-failure", "num_retries": 2}
+"""A kept-alive connection that the application closes in the very moment of its next use costs no request, as Istio's
+inbound retry. `connect-failure` covers an application server that replaces its listening socket."""
+
+
+def listeners(view: View) -> list[Resource]:
+    """All listeners of a proxy."""
+    if view.proxy.mode == "gateway":
+        ports = view.proxy.gateway_ports
+        made = [_gateway(view, port) for port in ports if gateway_servers(view, port)]
+    else:
+        made = [_outbound(view)]
+        targets = substitute_clusters_of(view)
+        for substitute in view.proxy.substitutes:
+            name = substitute_name(substitute)
+            made.append(_listener(name, substitute.listen_port, [_tcp_chain(name, targets[name])]))
+    return made + [_inbound(view, inbound) for inbound in view.proxy.inbound]
+
+
+def _outbound(view: View) -> Resource:
+    proxy = view.proxy
+    manager = _manager(f"outbound_{proxy.outbound_port}")
+    manager |= {
+        "rds": route_source(OUTBOUND_ROUTES),
+        "access_log": telemetry.access_log(proxy, "source"),
+        "use_remote_address": False,
+        "upgrade_configs": [{"upgrade_type": "CONNECT"}, {"upgrade_type": "websocket"}],
+        "http_filters": [
+            *_request_filters(),
+            {
+                "name": "envoy.filters.http.dynamic_forward_proxy",
+                "typed_config": typed(
+                    "envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig", dns_cache_config=dns_cache()
+                ),
+            },
+            _router(),
+        ],
+    }
+    return _listener("outbound", proxy.outbound_port, [_chain(manager)], direction="OUTBOUND")
+
+
+def _gateway(view: View, port: GatewayPort) -> Resource:
+    proxy = view.proxy
+    manager = _manager(f"gateway_{port.service_port}")
+    manager |= {
+        "rds": route_source(gateway_routes_name(port)),
+        "access_log": telemetry.access_log(proxy, "source"),
+        "use_remote_address": True,  # x-forwarded-for and -proto start here, whatever the client claims
+        "normalize_path": True,
+        "merge_slashes": False,
+        "upgrade_configs": [{"upgrade_type": "websocket"}],
+        "http_filters": [*_request_filters(), _router()],
+    }
+    return _listener(f"gateway_{port.service_port}", port.listen_port, [_chain(manager)], direction="OUTBOUND")
+
+
+def _inbound(view: View, inbound: Inbound) -> Resource:
+    proxy, port = view.proxy, inbound.container_port
+    _, protocol = inbound_service(view.snapshot, proxy, port)
+    cluster = inbound_cluster_name(port)
+    name = f"inbound_{port}"
+    tcp = _tcp_chain(name, {"cluster": cluster})
+    if protocol in ("tcp", "tls"):
+        return _listener(name, inbound.listen_port, [tcp], direction="INBOUND")
+    route = {
+        "name": "default",
+        "match": {"prefix": "/"},
+        "route": {"cluster": cluster, "timeout": "0s", "retry_policy": INBOUND_RETRY},
+    }
+    manager = _manager(name)
+    manager |= {
+        "route_config": {
+            "name": cluster,
+            "virtual_hosts": [{"name": f"inbound|http|{port}", "domains": ["*"], "routes": [route]}],
+            "validate_clusters": False,
+        },
+        "access_log": telemetry.access_log(proxy, "destination"),
+        "use_remote_address": False,
+        "normalize_path": True,
+        "server_header_transformation": "PASS_THROUGH",
+        "upgrade_configs": [{"upgrade_type": "websocket"}],
+        "http_filters": [telemetry.peer_filter(), _router()],
+    }
+    return _listener(name, inbound.listen_port, [_chain(manager)], direction="INBOUND")
+
+
+def route_source(name: str) -> Resource:
+    """Where a listener gets a route configuration from: a file that Envoy watches."""
+    return {
+        "route_config_name": name,
+        "config_source": {
+            "path_config_source": {"path": f"./{route_file(name)}"},
+            "resource_api_version": "V3",
+            "initial_fetch_timeout": "0s",
+        },
+    }
+
+
+def route_file(name: str) -> str:
+    """The file of a route configuration, in the proxy's directory."""
+    return f"rds-{name}.json"
+
+
+def _manager(stat_prefix: str) -> dict[str, Any]:
+    return typed(
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        stat_prefix=stat_prefix,
+        server_name="istio-envoy",
+        stream_idle_timeout="0s",
+        generate_request_id=True,
+        preserve_external_request_id=True,
+        http_protocol_options={"accept_http_10": True},
+        delayed_close_timeout="1s",
+    )
+
+
+def _request_filters() -> list[Resource]:
+    """Filters that do nothing until a route gives them a configuration."""
+    return [
+        {
+            "name": "envoy.filters.http.cors",
+            "typed_config": typed("envoy.extensions.filters.http.cors.v3.Cors"),
+        },
+        {
+            "name": "envoy.filters.http.fault",
+            "typed_config": typed("envoy.extensions.filters.http.fault.v3.HTTPFault"),
+        },
+    ]
+
+
+def _router() -> Resource:
+    return {
+        "name": "envoy.filters.http.router",
+        "typed_config": typed("envoy.extensions.filters.http.router.v3.Router"),
+    }
+
+
+def _chain(manager: dict[str, Any]) -> Resource:
+    return {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
+
+
+def _tcp_chain(name: str, clusters: Resource) -> Resource:
+    proxy = typed("envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", stat_prefix=name, **clusters)
+    return {"filters": [{"name": "envoy.filters.network.tcp_proxy", "typed_config": proxy}]}
+
+
+def _listener(name: str, port: int, chains: list[Resource], direction: str = "OUTBOUND") -> Resource:
+    return {
+        "name": name,
+        "address": {"socket_address": {"address": LOCALHOST, "port_value": port}},
+        "filter_chains": chains,
+        "traffic_direction": direction,
+        "enable_reuse_port": False,
+        "per_connection_buffer_limit_bytes": BUFFER_LIMIT,
+    }

@@ -1,0 +1,340 @@
+"""VirtualService rules as Envoy routes: where a request goes, and what happens to it on the way.
+
+The rules follow Istio's reference (https://istio.io/latest/docs/reference/config/networking/virtual-service/); where it
+leaves something open, the behaviour of Istio's own control plane is the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass
+from typing import Any
+
+from pocket.mesh import policy, telemetry
+from pocket.mesh.matching import concerns, is_catch_all, route_match, string_match
+from pocket.mesh.model import Proxy, Resource
+from pocket.mesh.names import cluster_name, envoy_duration, fqdn, seconds, typed
+from pocket.mesh.registry import MeshService
+from pocket.objects import Obj
+
+RETRY_ON = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes"
+RETRIES = 2
+"""Istio's default retry policy; it names no status codes (since 1.24, 503 is not retried unasked)."""
+
+_PREVIOUS_HOSTS = {
+    "name": "envoy.retry_host_predicates.previous_hosts",
+    "typed_config": typed("envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"),
+}
+_PREVIOUS_PRIORITIES = {
+    "name": "envoy.retry_priorities.previous_priorities",
+    "typed_config": typed(
+        "envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig", update_frequency=2
+    ),
+}
+_MILLION = {"denominator": "MILLION"}
+_REDIRECTS = {
+    301: "MOVED_PERMANENTLY",
+    302: "FOUND",
+    303: "SEE_OTHER",
+    307: "TEMPORARY_REDIRECT",
+    308: "PERMANENT_REDIRECT",
+}
+GRPC_STATUS = (
+    "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
+    "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
+    "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Context:
+    """Whose routes are made, for which gateways and which port."""
+
+    proxy: Proxy
+    services: Mapping[str, MeshService]  # by host
+    gateways: Set[str]  # {"mesh"} or {"ns/gateway"}
+    port: int  # of the service called, or of the gateway's server
+    policy_of: Callable[[MeshService, str, int], policy.Policy]  # service, subset, port -> merged DestinationRule
+
+
+def http_routes(virtual_service: Obj, context: Context) -> list[Resource]:
+    """The routes of a VirtualService's `http` rules at this place, in order, up to the first that catches all."""
+    namespace = virtual_service["metadata"].get("namespace") or "default"
+    routes: list[Resource] = []
+    for rule in virtual_service["spec"].get("http") or ():
+        for match in rule.get("match") or [None]:
+            if match is not None and not concerns(match, context.proxy, context.gateways, context.port, namespace):
+                continue
+            routes.append(_route(rule, match, namespace, context))
+            if is_catch_all(routes[-1]):
+                return routes
+    return routes
+
+
+def default_route(service: MeshService, context: Context) -> Resource:
+    """The route to a service that no VirtualService speaks of."""
+    action: Resource = {
+        "cluster": cluster_name(context.port, "", service.host),
+        "timeout": "0s",
+        "retry_policy": _retries(None, hashing=False),
+    }
+    route: Resource = {"name": "default", "match": {"prefix": "/"}, "route": action}
+    if hashing := policy.hash_policy(context.policy_of(service, "", context.port)):
+        action["hash_policy"] = hashing
+        action["retry_policy"] = _retries(None, hashing=True)
+    if not service.external:
+        route["request_headers_to_add"] = [telemetry.peer_header(context.proxy)]
+    return route
+
+
+def tunnel_route(clusters: Resource) -> Resource:
+    """The route of a CONNECT request: its bytes go to a cluster (or weighted clusters) as they are."""
+    return {
+        "name": "tunnel",
+        "match": {"connect_matcher": {}},
+        "route": {**clusters, "timeout": "0s", "upgrade_configs": [{"upgrade_type": "CONNECT", "connect_config": {}}]},
+    }
+
+
+def l4_clusters(rule: Mapping[str, Any], namespace: str, services: Mapping[str, MeshService], port: int) -> Resource:
+    """Where a `tls` or `tcp` rule sends connections: `cluster` or `weighted_clusters`, for a route or a TCP proxy."""
+    destinations = _weighted(rule.get("route") or ())
+    named = [(_cluster(d["destination"], namespace, services, port)[0], d.get("weight") or 0) for d in destinations]
+    if len(named) == 1:
+        return {"cluster": named[0][0]}
+    return {"weighted_clusters": {"clusters": [{"name": name, "weight": weight} for name, weight in named]}}
+
+
+def _route(rule: Mapping[str, Any], match: Mapping[str, Any] | None, namespace: str, context: Context) -> Resource:
+    route: Resource = {"match": route_match(match)}
+    name = ".".join(part for part in (rule.get("name"), (match or {}).get("name")) if part)
+    if name:
+        route["name"] = name
+    _headers(route, rule.get("headers"))
+    if rule.get("redirect") is not None:
+        route["redirect"] = _redirect(rule["redirect"], context.port)
+    elif rule.get("directResponse") is not None:
+        route["direct_response"] = _direct_response(rule["directResponse"])
+    else:
+        _forward(route, rule, namespace, context)
+    filters: Resource = {}
+    if fault := rule.get("fault"):
+        filters["envoy.filters.http.fault"] = _fault(fault)
+    if cors := rule.get("corsPolicy"):
+        filters["envoy.filters.http.cors"] = _cors(cors)
+    if filters:
+        route["typed_per_filter_config"] = filters
+    return route
+
+
+def _forward(route: Resource, rule: Mapping[str, Any], namespace: str, context: Context) -> None:
+    destinations = _weighted(rule.get("route") or ())
+    found = [_cluster(d["destination"], namespace, context.services, context.port) for d in destinations]
+    peer = telemetry.peer_header(context.proxy)
+    action: Resource = {}
+    if len(rule.get("route") or ()) == 1:
+        action["cluster"], service = found[0]
+        _headers(route, destinations[0].get("headers"))
+        if service is None or not service.external:
+            route.setdefault("request_headers_to_add", []).append(peer)
+    else:
+        weighted = []
+        for destination, (cluster, service) in zip(destinations, found, strict=True):
+            entry: Resource = {"name": cluster, "weight": destination["weight"]}
+            _headers(entry, destination.get("headers"))
+            if service is None or not service.external:
+                entry.setdefault("request_headers_to_add", []).append(peer)
+            weighted.append(entry)
+        action["weighted_clusters"] = {"clusters": weighted}
+    action["timeout"] = envoy_duration(rule.get("timeout") or "0s")
+    hashing = _hash_policy(destinations, found, context)
+    if hashing:
+        action["hash_policy"] = hashing
+    if retries := _retries(rule.get("retries"), hashing=bool(hashing)):
+        action["retry_policy"] = retries
+    _rewrite(action, route, rule.get("rewrite") or {})
+    if mirrors := _mirrors(rule, namespace, context):
+        action["request_mirror_policies"] = mirrors
+    route["route"] = action
+
+
+def _weighted(destinations: Any) -> list[Mapping[str, Any]]:
+    """The destinations that get traffic: all of one, or those of several whose weight is not 0."""
+    listed = list(destinations)
+    return listed if len(listed) == 1 else [d for d in listed if d.get("weight")]
+
+
+def _cluster(
+    destination: Mapping[str, Any], namespace: str, services: Mapping[str, MeshService], port: int
+) -> tuple[str, MeshService | None]:
+    """The cluster of a destination, and its service where the mesh knows it.
+
+    Without a port it is the service's only one, else that of the request. A destination that does not exist gives the
+    name of a cluster that does not exist either: Envoy then answers 503, as in Istio.
+    """
+    host = fqdn(destination["host"], namespace)
+    service = services.get(host)
+    number = (destination.get("port") or {}).get("number")
+    if not number:
+        number = service.ports[0].number if service and len(service.ports) == 1 else port
+    return cluster_name(number, destination.get("subset") or "", host), service
+
+
+def _hash_policy(destinations: Any, found: Any, context: Context) -> list[dict[str, Any]]:
+    for destination, (name, service) in zip(destinations, found, strict=True):
+        if service:
+            subset, port = destination["destination"].get("subset") or "", int(name.split("|")[1])
+            if hashing := policy.hash_policy(context.policy_of(service, subset, port)):
+                return hashing
+    return []
+
+
+def _retries(settings: Mapping[str, Any] | None, *, hashing: bool) -> Resource | None:
+    """Envoy's retry policy; None where `attempts: 0` turns retries off."""
+    settings = settings or {"attempts": RETRIES}
+    if not settings.get("attempts"):
+        return None
+    out: Resource = {
+        "retry_on": RETRY_ON,
+        "num_retries": settings["attempts"],
+        "host_selection_retry_max_attempts": "5",
+    }
+    avoid = settings.get("retryIgnorePreviousHosts")
+    if avoid if avoid is not None else not hashing:
+        out["retry_host_predicate"] = [_PREVIOUS_HOSTS]
+    if asked := settings.get("retryOn"):
+        parts = [part.strip() for part in asked.split(",") if part.strip()]
+        codes = [int(part) for part in parts if part.isdigit()]
+        words = [part for part in parts if not part.isdigit()]
+        if codes:
+            out["retriable_status_codes"] = codes
+            if "retriable-status-codes" not in words:
+                words.append("retriable-status-codes")
+        out["retry_on"] = ",".join(words)
+    if settings.get("perTryTimeout"):
+        out["per_try_timeout"] = envoy_duration(settings["perTryTimeout"])
+    if settings.get("retryRemoteLocalities"):
+        out["retry_priority"] = _PREVIOUS_PRIORITIES
+    if settings.get("backoff"):
+        out["retry_back_off"] = {"base_interval": envoy_duration(settings["backoff"])}
+    return out
+
+
+def _rewrite(action: Resource, route: Resource, rewrite: Mapping[str, Any]) -> None:
+    if rewrite.get("authority"):
+        action["host_rewrite_literal"] = rewrite["authority"]
+    if regex := rewrite.get("uriRegexRewrite"):
+        action["regex_rewrite"] = {"pattern": {"regex": regex["match"]}, "substitution": regex.get("rewrite") or ""}
+    elif rewrite.get("uri"):
+        # Envoy replaces what the route matched: the prefix, or the whole path of an exact or regex match.
+        action["prefix_rewrite"] = rewrite["uri"]
+    if host := route.pop("host_rewrite_literal", None):  # `headers.request.set` of Host
+        action["host_rewrite_literal"] = host
+
+
+def _mirrors(rule: Mapping[str, Any], namespace: str, context: Context) -> list[Resource]:
+    wanted = [(mirror["destination"], mirror.get("percentage")) for mirror in rule.get("mirrors") or ()]
+    if rule.get("mirror"):
+        old = {"value": rule["mirrorPercent"]} if rule.get("mirrorPercent") is not None else None
+        wanted.append((rule["mirror"], rule.get("mirrorPercentage") or old))
+    return [
+        {
+            "cluster": _cluster(destination, namespace, context.services, context.port)[0],
+            "runtime_fraction": {"default_value": _fraction(percentage)},
+        }
+        for destination, percentage in wanted
+        if percentage is None or percentage.get("value")
+    ]
+
+
+def _headers(target: Resource, headers: Mapping[str, Any] | None) -> None:
+    """Istio's header operations onto a route or a weighted cluster."""
+    for side in ("request", "response"):
+        operations = (headers or {}).get(side) or {}
+        added = target.get(f"{side}_headers_to_add", [])
+        for verb, action in (("set", "OVERWRITE_IF_EXISTS_OR_ADD"), ("add", "APPEND_IF_EXISTS_OR_ADD")):
+            for name, value in sorted((operations.get(verb) or {}).items()):
+                if side == "request" and name.lower() in ("host", ":authority"):
+                    target["host_rewrite_literal"] = value
+                else:
+                    added.append({"header": {"key": name, "value": value}, "append_action": action})
+        if added:
+            target[f"{side}_headers_to_add"] = added
+        removed = [*target.get(f"{side}_headers_to_remove", []), *(operations.get("remove") or ())]
+        if removed:
+            target[f"{side}_headers_to_remove"] = removed
+
+
+def _redirect(redirect: Mapping[str, Any], port: int) -> Resource:
+    out: Resource = {"response_code": _REDIRECTS[redirect.get("redirectCode") or 301]}
+    if redirect.get("uri"):
+        out["path_redirect"] = redirect["uri"]
+    if redirect.get("authority"):
+        out["host_redirect"] = redirect["authority"]
+    if redirect.get("scheme"):
+        out["scheme_redirect"] = redirect["scheme"]
+    if redirect.get("port"):
+        out["port_redirect"] = redirect["port"]
+    elif redirect.get("derivePort") == "FROM_REQUEST_PORT":
+        out["port_redirect"] = port
+    return out
+
+
+def _direct_response(response: Mapping[str, Any]) -> Resource:
+    out: Resource = {"status": response["status"]}
+    body = response.get("body") or {}
+    if "string" in body:
+        out["body"] = {"inline_string": body["string"]}
+    elif "bytes" in body:
+        out["body"] = {"inline_bytes": body["bytes"]}  # base64 in both
+    return out
+
+
+def _fault(fault: Mapping[str, Any]) -> dict[str, Any]:
+    out = typed("envoy.extensions.filters.http.fault.v3.HTTPFault")
+    if delay := fault.get("delay"):
+        out["delay"] = {"fixed_delay": envoy_duration(delay["fixedDelay"]), "percentage": _fault_share(delay)}
+    if abort := fault.get("abort"):
+        out["abort"] = {"percentage": _fault_share(abort)}
+        if abort.get("grpcStatus"):
+            out["abort"]["grpc_status"] = GRPC_STATUS.index(abort["grpcStatus"])
+        else:
+            out["abort"]["http_status"] = abort["httpStatus"]
+    return out
+
+
+def _fault_share(part: Mapping[str, Any]) -> Resource:
+    if part.get("percentage") is None and part.get("percent") is not None:
+        return _fraction({"value": part["percent"]})
+    return _fraction(part.get("percentage"))
+
+
+def _fraction(percentage: Mapping[str, Any] | None) -> Resource:
+    """A percentage in millionths; absent means all."""
+    value = 100.0 if percentage is None else float(percentage.get("value") or 0)
+    return {"numerator": round(value * 10000), **_MILLION}
+
+
+def _cors(cors: Mapping[str, Any]) -> dict[str, Any]:
+    out = typed(
+        "envoy.extensions.filters.http.cors.v3.CorsPolicy",
+        filter_enabled={"default_value": _fraction(None)},
+        # What does not match is passed on unless the rule says `IGNORE`.
+        forward_not_matching_preflights=cors.get("unmatchedPreflights") != "IGNORE",
+    )
+    origins = [string_match(origin) for origin in cors.get("allowOrigins") or ()]
+    origins += [{"exact": origin} for origin in cors.get("allowOrigin") or ()]
+    if origins:
+        out["allow_origin_string_match"] = origins
+    for theirs, ours in (
+        ("allowMethods", "allow_methods"),
+        ("allowHeaders", "allow_headers"),
+        ("exposeHeaders", "expose_headers"),
+    ):
+        if cors.get(theirs):
+            out[ours] = ",".join(cors[theirs])
+    if cors.get("maxAge"):
+        out["max_age"] = str(int(seconds(cors["maxAge"])))
+    if cors.get("allowCredentials") is not None:
+        out["allow_credentials"] = cors["allowCredentials"]
+    return out

@@ -1,0 +1,31 @@
+"""Istio objects, Services and pods in, the Envoy configuration of one proxy out. Pure and deterministic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pocket.mesh.clusters import inbound_clusters, outbound_clusters, substitute_clusters
+from pocket.mesh.hosts import View, gateway_routes, gateway_servers, outbound_routes
+from pocket.mesh.listeners import listeners
+from pocket.mesh.model import EnvoyConfig, Proxy, Resource, Snapshot
+from pocket.mesh.registry import registry
+
+
+def translate(snapshot: Snapshot, proxy: Proxy) -> EnvoyConfig:
+    """Everything that the Envoy of `proxy` must know in this state of the cluster."""
+    services = registry(snapshot, proxy.namespace)
+    view = View(snapshot, proxy, services)
+    clusters = [
+        *outbound_clusters(snapshot, proxy, services),
+        *inbound_clusters(snapshot, proxy),
+        *substitute_clusters(proxy, services),
+    ]
+    if proxy.mode == "gateway":
+        routes = [gateway_routes(view, port) for port in proxy.gateway_ports if gateway_servers(view, port)]
+    else:
+        routes = [outbound_routes(view)]
+    return EnvoyConfig(_by_name(listeners(view)), _by_name(clusters), _by_name(routes))
+
+
+def _by_name(resources: Iterable[Resource]) -> dict[str, Resource]:
+    return {resource["name"]: resource for resource in sorted(resources, key=lambda resource: str(resource["name"]))}
