@@ -1,0 +1,197 @@
+"""What VirtualServices promise for a service, beside what was observed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from graph import stats
+from graph.appenders.istio import of_service
+from graph.cluster import Cluster, Obj, full_host, is_host_of, name_of, namespace_of
+from graph.details import believed
+from graph.queries import ENDS, REQUEST
+
+Json = dict[str, Any]
+
+
+def describe(
+    cluster: Cluster, namespace: str, service: str, observed: Mapping[str, float], start: float
+) -> Json | None:
+    """The routes of a service and the requests that each version got; None if no VirtualService routes to it.
+
+    observed: requests by version (the destination's canonical revision), without those from outside the mesh, which
+    ask a pod and not the service. start: when the window began (unix seconds).
+    """
+    virtual_services = of_service(cluster, namespace, service)
+    if not virtual_services:
+        return None
+    changes = [change for change in map(changed, virtual_services) if change is not None]
+    routes = [
+        _route(kind, route, virtual_service, cluster)
+        for virtual_service in virtual_services
+        for kind in ("http", "tcp", "tls")
+        for route in virtual_service.get("spec", {}).get(kind) or ()
+        if any(
+            is_host_of(
+                (target.get("destination") or {}).get("host", ""), namespace_of(virtual_service), namespace, service
+            )
+            for target in route.get("route") or ()
+        )
+    ]
+    comparable = len(routes) == 1
+    for route in routes:
+        _observe(route["destinations"], observed, comparable)
+    return {
+        "service": {"namespace": namespace, "name": service},
+        "virtualServices": [
+            {
+                "namespace": namespace_of(virtual_service),
+                "name": name_of(virtual_service),
+                "hosts": list(virtual_service["spec"].get("hosts") or ()),
+                "gateways": list(virtual_service["spec"].get("gateways") or ("mesh",)),
+                "changed": changed(virtual_service),
+            }
+            for virtual_service in virtual_services
+        ],
+        "routes": routes,
+        "confidence": stats.CONFIDENCE,
+        "note": _note(routes, observed, changes, start),
+    }
+
+
+def observed_query(namespace: str, service: str, seconds: int) -> str:
+    """Requests by version of a service. Sources outside the mesh (Prometheus' scrapes) do not pass the routes."""
+    matching = [
+        [
+            f'destination_service_namespace="{namespace}"',
+            f'destination_service_name="{service}"',
+            'source_workload!="unknown"',
+            'destination_workload!="unknown"',
+        ]
+    ]
+    rate = believed("istio_requests_total", matching, seconds, (*ENDS, *REQUEST))
+    return f"sum by (destination_canonical_revision) ({rate}) * {seconds}"
+
+
+def changed(obj: Obj) -> int | None:
+    """When somebody last changed an object (unix seconds), if the API server keeps record of it."""
+    times = [entry["time"] for entry in obj["metadata"].get("managedFields") or () if entry.get("time")]
+    times = times or [time for time in (obj["metadata"].get("creationTimestamp"),) if time]
+    return max(
+        (int(datetime.fromisoformat(str(time).replace("Z", "+00:00")).timestamp()) for time in times), default=None
+    )
+
+
+def _route(kind: str, route: Obj, virtual_service: Obj, cluster: Cluster) -> Json:
+    home = namespace_of(virtual_service)
+    targets = route.get("route") or ()
+    alone = len(targets) == 1
+    mirror = route.get("mirror") or {}
+    return {
+        "kind": kind,
+        "match": _match(route.get("match") or ()),
+        "fault": _fault(route.get("fault") or {}),
+        "timeout": route.get("timeout"),
+        "mirror": _target(mirror) if mirror else None,
+        "destinations": [
+            {
+                "host": full_host(str(target.get("destination", {}).get("host", "")), home),
+                "subset": target.get("destination", {}).get("subset"),
+                "version": _version(target.get("destination", {}), home, cluster),
+                "weight": 100.0 if alone else float(target.get("weight") or 0),
+            }
+            for target in targets
+        ],
+    }
+
+
+def _version(destination: Obj, home: str, cluster: Cluster) -> str | None:
+    """The version label that a subset selects; None for a destination without subset."""
+    subset = destination.get("subset")
+    if not subset:
+        return None
+    host = full_host(str(destination.get("host", "")), home)
+    for rule in cluster.destination_rules:
+        if full_host(str(rule["spec"].get("host", "")), namespace_of(rule)) != host:
+            continue
+        for known in rule["spec"].get("subsets") or ():
+            if known.get("name") == subset:
+                return str((known.get("labels") or {}).get("version", "")) or None
+    return str(subset)
+
+
+def _observe(destinations: Sequence[Json], observed: Mapping[str, float], comparable: bool) -> None:
+    """Adds `observed` and `verdict` to each destination."""
+    total = sum(observed.values())
+    weights = sum(destination["weight"] for destination in destinations)
+    for destination in destinations:
+        version = destination["version"]
+        destination["observed"] = None
+        destination["verdict"] = "notComparable"
+        if version is None and len(destinations) > 1:
+            continue
+        if total <= 0:
+            destination["verdict"] = "noTraffic"
+            continue
+        requests = total if version is None else observed.get(version, 0.0)
+        interval = stats.wilson(min(requests, total), total)
+        destination["observed"] = {
+            "requests": round(requests, 1),
+            "percent": round(100 * requests / total, 1),
+            "low": round(100 * interval.low, 1),
+            "high": round(100 * interval.high, 1),
+        }
+        if comparable and weights > 0:
+            destination["verdict"] = stats.verdict(destination["weight"] / weights, interval)
+
+
+def _note(routes: Sequence[Json], observed: Mapping[str, float], changes: Sequence[int], start: float) -> str:
+    late = [change for change in changes if change > start]
+    parts = []
+    if late:
+        parts.append("The routes were changed within the window: the shares mix what was before with what is now.")
+    if len(routes) > 1:
+        parts.append(
+            "There are several routes, and the metrics do not say which one a request took: shares are of all."
+        )
+    if sum(observed.values()) <= 0:
+        parts.append("No requests from inside the mesh or from the gateway in the window.")
+    elif not late:
+        parts.append("Shares of all requests in the window, without those of Prometheus, which ask each pod directly.")
+    return " ".join(parts)
+
+
+def _match(matches: Iterable[Obj]) -> str:
+    """Conditions in words; alternatives are joined by `or`."""
+    texts = []
+    for match in matches:
+        parts = []
+        for name, condition in sorted(match.items()):
+            if name in ("headers", "queryParams", "withoutHeaders"):
+                parts += [f"{name} {key} {_condition(value)}" for key, value in sorted(condition.items())]
+            elif isinstance(condition, Mapping) and name != "sourceLabels":
+                parts.append(f"{name} {_condition(condition)}")
+            elif name != "name":
+                parts.append(f"{name} {condition}")
+        texts.append(" and ".join(parts))
+    return " or ".join(text for text in texts if text) or "any request"
+
+
+def _condition(value: Obj) -> str:
+    return " ".join(f"{how} {what}" for how, what in value.items()) or "present"
+
+
+def _fault(fault: Obj) -> str | None:
+    parts = []
+    for kind, what in (("delay", "fixedDelay"), ("abort", "httpStatus")):
+        if kind not in fault:
+            continue
+        share = (fault[kind].get("percentage") or {}).get("value", 100)
+        parts.append(f"{share:g} % {kind} {'by' if kind == 'delay' else 'with'} {fault[kind].get(what, '?')}")
+    return ", ".join(parts) or None
+
+
+def _target(destination: Obj) -> str:
+    subset = destination.get("subset")
+    return str(destination.get("host", "")) + (f" subset {subset}" if subset else "")
