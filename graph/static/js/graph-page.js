@@ -1,0 +1,283 @@
+/** The graph page: brings together state, server, drawing, panel and toolbar. */
+import { Animation } from './animation.js';
+import { ApiError, get, graphParams, nodeParams } from './api.js';
+import { byId, h } from './dom.js';
+import { build } from './elements.js';
+import { FindError, compile } from './find.js';
+import { clock, duration } from './format.js';
+import { GraphView } from './graph-view.js';
+import { drawLegend } from './legend.js';
+import { Poller, waitFor } from './poller.js';
+import { SidePanel } from './side-panel.js';
+import { Store, parse, serialize } from './state.js';
+import { sentence, tables } from './summary.js';
+import { toolbar } from './toolbar.js';
+
+/** Changes of these need new data; others only a new drawing. */
+const SERVER_KEYS = ['namespaces', 'graphType', 'duration', 'injectServiceNodes', 'idleNodes', 'includeIdleEdges', 'operationNodes'];
+/** Changes of these are steps that the browser's Back undoes. */
+const STEP_KEYS = ['namespaces', 'graphType', 'focus'];
+
+const store = new Store(parse(location.search));
+/** @type {any} the last graph that the server sent */
+let graph = null;
+/** @type {import('./elements.js').Model} */
+let model = { nodes: [], edges: [], byId: new Map(), hidden: 0, focusTitle: '' };
+/** @type {any} */
+let details = null;
+/** @type {ApiError | null} */
+let detailsError = null;
+/** @type {AbortController | null} */
+let detailsRequest = null;
+let spoken = '';
+
+const live = byId('live');
+const say = (/** @type {string} */ text) => { live.textContent = text; };
+
+const view = new GraphView(byId('graph'), {
+  select: (id) => store.set({ select: id }),
+  zoomInto: (id) => store.set({ focus: id, select: id }),
+  say,
+  lookup: (id) => model.byId.get(id),
+});
+const animation = new Animation(view.cy, /** @type {HTMLCanvasElement} */ (byId('dots')));
+const panel = new SidePanel(byId('panel-content'), (id) => store.set({ select: id }), (id) => store.set({ focus: id, select: id }));
+const controls = toolbar(store, () => { poller.now(); });
+
+/** @param {'find' | 'hide'} key @returns {import('./find.js').Predicate | null} */
+function predicate(key) {
+  try {
+    const result = compile(store.view[key]);
+    controls.problem(key, '');
+    return result;
+  } catch (error) {
+    if (!(error instanceof FindError)) throw error;
+    controls.problem(key, error.message);
+    return null;
+  }
+}
+
+function draw() {
+  if (!graph) return;
+  model = build(graph, store.view, predicate('hide'));
+  view.update(model);
+  animation.update(model);
+  mark();
+  view.choose(store.view.select);
+  const from = graph.timestamp - graph.duration;
+  byId('when').textContent = `${clock(from)} – ${clock(graph.timestamp)}`;
+  byId('crumb').hidden = !model.focusTitle;
+  byId('crumb-text').textContent = model.focusTitle;
+  byId('tables').replaceChildren(...(store.view.table ? [tables(model, (id) => store.set({ select: id }))] : []));
+  byId('table').hidden = !store.view.table;
+  const text = sentence(model, store.view);
+  byId('graph').setAttribute('aria-label', `${text} Use the arrow keys to go from node to node.`);
+  if (text !== spoken) say(spoken = text);
+  empty();
+  renderPanel();
+}
+
+function mark() {
+  const find = predicate('find');
+  const count = view.markFound(model, find);
+  byId('find-count').textContent = find ? `${count} found` : '';
+}
+
+function empty() {
+  const card = byId('empty');
+  const reason = graph?.c756?.empty;
+  const none = model.nodes.length === 0;
+  card.hidden = !none;
+  if (none) {
+    const text = store.view.namespaces.length === 0
+      ? { message: 'No namespace is chosen.', cure: 'Choose one at the top left.' }
+      : model.hidden ? { message: 'The Hide expression hides everything.', cure: 'Clear the Hide field.' } : reason ?? { message: 'There is nothing to draw.', cure: '' };
+    byId('empty-title').textContent = `No graph for ${store.view.namespaces.join(', ') || 'no namespace'}`;
+    byId('empty-reason').textContent = text.message;
+    byId('empty-cure').textContent = text.cure ?? '';
+    byId('empty-idle').hidden = store.view.idleNodes || reason?.reason !== 'noTraffic';
+  }
+  const notices = [...(graph?.c756?.warnings ?? [])];
+  if (!none && reason) notices.unshift(reason);
+  byId('notices').replaceChildren(...notices.map((/** @type {any} */ notice) => h('li', { dataset: { reason: notice.reason } }, `${notice.message} `, notice.cure ? h('span', { class: 'cure', text: notice.cure }) : null)));
+}
+
+function renderPanel() {
+  byId('panel').classList.toggle('closed', !store.view.panel);
+  byId('panel-toggle').setAttribute('aria-expanded', String(store.view.panel));
+  byId('panel-toggle-text').textContent = store.view.panel ? 'Hide' : 'Show';
+  byId('panel-content').hidden = !store.view.panel;
+  if (store.view.panel && graph) panel.render({ model, view: store.view, drawn: model.byId.get(store.view.select), details, error: detailsError });
+}
+
+/** @returns {[string, Record<string, any>]} address and parameters of the details of what is selected */
+function detailsQuery() {
+  const drawn = model.byId.get(store.view.select);
+  // The same instant as the picture, so that numbers agree.
+  const common = { duration: `${store.view.duration}s`, queryTime: graph.timestamp };
+  if (!drawn) return ['api/c756/details/graph', { ...common, namespaces: store.view.namespaces.join(',') }];
+  if (drawn.kind === 'node') return ['api/c756/details/node', { ...common, ...nodeParams(drawn.data) }];
+  const [source, target] = [drawn.data.source, drawn.data.target].map((id) => graph.elements.nodes.find((/** @type {any} */ node) => node.data.id === id).data);
+  return ['api/c756/details/edge', { ...common, ...nodeParams(source, 'source.'), ...nodeParams(target, 'dest.'), protocol: drawn.data.traffic?.protocol }];
+}
+
+/** @param {boolean} fresh nothing that is shown may stay while the answer is awaited */
+async function loadDetails(fresh) {
+  detailsRequest?.abort();
+  if (!store.view.panel || !graph || store.view.namespaces.length === 0) return;
+  const mine = new AbortController();
+  detailsRequest = mine;
+  if (fresh) {
+    details = null;
+    detailsError = null;
+    renderPanel();
+  }
+  try {
+    const answer = await get(...detailsQuery(), mine.signal);
+    if (mine.signal.aborted) return;
+    [details, detailsError] = [answer, null];
+  } catch (error) {
+    if (mine.signal.aborted) return;
+    if (!(error instanceof ApiError)) throw error;
+    [details, detailsError] = [null, error];
+  }
+  renderPanel();
+}
+
+const banner = byId('banner');
+
+/** @param {ApiError} error */
+function complain(error) {
+  const wait = waitFor(store.view.refresh, poller.failures + 1);
+  banner.hidden = false;
+  banner.replaceChildren(
+    h('strong', { text: `${error.message.replace(/\.$/, '')}. ` }), error.cure ? `${error.cure} ` : '',
+    graph ? `The picture is that of ${clock(graph.timestamp)}. ` : '',
+    Number.isFinite(wait) ? `Next try in ${duration(wait / 1000)}.` : 'Refreshing is paused: press the blue button to try again.',
+  );
+  document.body.classList.toggle('stale', Boolean(graph));
+}
+
+const poller = new Poller(async (signal) => {
+  if (store.view.namespaces.length === 0) await chooseNamespaces(signal);
+  const button = byId('refresh');
+  button.classList.add('busy');
+  byId('graph').setAttribute('aria-busy', 'true');
+  try {
+    if (store.view.namespaces.length === 0) graph = { timestamp: Date.now() / 1000, duration: store.view.duration, elements: { nodes: [], edges: [] } };
+    else graph = await get('api/namespaces/graph', graphParams(store.view), signal);
+    banner.hidden = true;
+    document.body.classList.remove('stale');
+  } catch (error) {
+    if (!signal.aborted && error instanceof ApiError) complain(error);
+    throw error;
+  } finally {
+    if (!signal.aborted) {
+      button.classList.remove('busy');
+      byId('graph').setAttribute('aria-busy', 'false');
+    }
+  }
+  draw();
+  await loadDetails(false);
+}, store.view.refresh);
+
+/** Which namespaces there are; when the address names none, those that the server is set up for. @param {AbortSignal} signal */
+async function chooseNamespaces(signal) {
+  try {
+    const [config, list] = await Promise.all([get('api/config', {}, signal), get('api/namespaces', {}, signal)]);
+    const names = list.map((/** @type {any} */ one) => one.name);
+    controls.namespaces(names);
+    const wanted = (config.c756?.defaultNamespaces ?? []).filter((/** @type {string} */ name) => names.includes(name));
+    if (store.view.namespaces.length === 0) quietly({ namespaces: wanted.length ? wanted : config.c756?.defaultNamespaces ?? names.slice(0, 1) });
+  } catch (error) {
+    if (!signal.aborted && error instanceof ApiError) complain(error);
+    throw error;
+  }
+}
+
+/** Changes the state without asking the server again. @param {Partial<import('./state.js').View>} patch */
+function quietly(patch) {
+  silent = true;
+  store.set(patch);
+  silent = false;
+}
+let silent = false;
+let fromHistory = false;
+
+store.subscribe((next, changed) => {
+  controls.show(next);
+  const address = `${location.pathname}${serialize(next)}`;
+  if (!fromHistory) {
+    if (!silent && STEP_KEYS.some((key) => changed.has(key))) history.pushState(null, '', address);
+    else history.replaceState(null, '', address);
+  }
+  byId('metrics-link').setAttribute('href', metricsAddress());
+  animation.switch(next.animation);
+  showLegend();
+  for (const [id, key] of /** @type {const} */ ([['show-legend', 'legend'], ['show-table', 'table']])) byId(id).setAttribute('aria-pressed', String(next[key]));
+  if (silent) return;
+  if (changed.has('refresh')) poller.every(next.refresh);
+  const labels = changed.has('edges') && JSON.stringify(graphParams(next)) !== lastParams;
+  if (labels || SERVER_KEYS.some((key) => changed.has(key))) {
+    details = null;
+    draw();
+    lastParams = JSON.stringify(graphParams(next));
+    poller.now();
+    return;
+  }
+  draw();
+  if (changed.has('select') || changed.has('panel')) loadDetails(true);
+});
+let lastParams = JSON.stringify(graphParams(store.view));
+
+function metricsAddress() {
+  const { namespaces, duration: span, refresh } = store.view;
+  return `metrics?${new URLSearchParams({ ...(namespaces.length === 1 ? { 'var-namespace': namespaces[0] } : {}), duration: String(span), refresh: String(refresh) })}`;
+}
+
+addEventListener('popstate', () => {
+  fromHistory = true;
+  store.set(parse(location.search));
+  fromHistory = false;
+});
+addEventListener('keydown', (event) => {
+  if (event.key !== 'Escape') return;
+  if (store.view.select) store.set({ select: '' });
+  else if (store.view.focus) store.set({ focus: '' });
+});
+
+byId('zoom-in').addEventListener('click', () => view.zoomBy(1.25));
+byId('zoom-out').addEventListener('click', () => view.zoomBy(0.8));
+byId('fit').addEventListener('click', () => view.fit());
+byId('layout').addEventListener('click', () => view.relayout());
+byId('show-legend').addEventListener('click', () => store.set({ legend: !store.view.legend }));
+byId('legend-close').addEventListener('click', () => { store.set({ legend: false }); byId('show-legend').focus(); });
+byId('show-table').addEventListener('click', () => store.set({ table: !store.view.table }));
+byId('table-close').addEventListener('click', () => { store.set({ table: false }); byId('show-table').focus(); });
+byId('crumb-back').addEventListener('click', () => store.set({ focus: '', select: '' }));
+byId('panel-toggle').addEventListener('click', () => store.set({ panel: !store.view.panel }));
+byId('empty-idle').addEventListener('click', () => store.set({ idleNodes: true }));
+
+drawLegend(byId('legend-content'));
+controls.show(store.view);
+controls.namespaces([]);
+animation.switch(store.view.animation);
+showLegend();
+byId('metrics-link').setAttribute('href', metricsAddress());
+renderPanel();
+poller.now();
+if (store.view.namespaces.length) {
+  get('api/namespaces').then((list) => controls.namespaces(list.map((/** @type {any} */ one) => one.name)), (error) => {
+    // The graph request tells of the same trouble, with the cure; here only the list of other namespaces is missing.
+    if (!(error instanceof ApiError)) throw error;
+  });
+}
+
+function showLegend() {
+  const legend = byId('legend');
+  legend.hidden = !store.view.legend;
+  view.inset(legend.hidden ? 0 : legend.offsetWidth);
+}
+
+/** For the console, the bench and the tests. */
+Object.assign(window, { c756: { store, view, animation, cy: view.cy, model: () => model, graph: () => graph } });

@@ -1,0 +1,291 @@
+/** The drawing: cytoscape with our elements; hover, selection, keyboard, zoom. Knows nothing of the server. */
+import cytoscape from '../../vendor/cytoscape.mjs';
+import dagre from '../../vendor/cytoscape-dagre.mjs';
+import { layoutKey } from './elements.js';
+import { graphStyle } from './graph-style.js';
+import { fitInto, layouts, neighbour, shifts } from './layout.js';
+import { readTheme, watchTheme } from './theme.js';
+
+cytoscape.use(dagre);
+
+/** @typedef {import('./elements.js').Model} Model */
+/** @typedef {import('./elements.js').Drawn} Drawn */
+/** @typedef {import('./find.js').Predicate} Predicate */
+
+/** Free of elements: below the time and the notices, above the buttons. */
+const MARGIN = { left: 24, right: 36, top: 44, bottom: 64 };
+/** Labels of edges are moved apart up to this many; beyond, the picture is too dense to read them anyway. */
+const FEW_EDGES = 120;
+/** The whole picture is never blown up beyond this when it is fitted. */
+const FIT_ZOOM = 1.45;
+
+export class GraphView {
+  /**
+   * @param {HTMLElement} container
+   * @param {object} on
+   * @param {(id: string) => void} on.select id of a node or an edge, '' for the ground
+   * @param {(id: string) => void} on.zoomInto double click or Z on a node
+   * @param {(text: string) => void} on.say for people who listen instead of looking
+   * @param {(id: string) => Drawn | undefined} on.lookup
+   */
+  constructor(container, on) {
+    this.container = container;
+    this.on = on;
+    /** Where each set of nodes stood: going back to a picture restores it. @type {Map<string, Record<string, {x: number, y: number}>>} */
+    this.places = new Map();
+    this.key = '';
+    /** Milliseconds that the last layout took. */
+    this.layoutMillis = 0;
+    this.layouts = 0;
+    this.cursor = '';
+    /** Pixels at the left that the legend covers. */
+    this.leftInset = 0;
+    this.cy = cytoscape({
+      container, style: graphStyle(readTheme()), layout: { name: 'preset' }, minZoom: 0.1, maxZoom: 4,
+      boxSelectionEnabled: false, autounselectify: true, pixelRatio: 'auto',
+    });
+    watchTheme(() => this.cy.style(graphStyle(readTheme())));
+    this.#listen();
+    new ResizeObserver(() => this.#resized()).observe(container);
+  }
+
+  /** @param {Model} model */
+  update(model) {
+    const { cy } = this;
+    const key = layoutKey(model);
+    const changed = key !== this.key;
+    cy.batch(() => {
+      const wanted = new Set(model.byId.keys());
+      cy.elements().filter((element) => !wanted.has(element.id())).remove();
+      for (const node of model.nodes) {
+        const data = { id: node.id, parent: node.data.parent, label: node.label, shape: node.shape, health: node.health, badges: node.badges };
+        const old = cy.getElementById(node.id);
+        if (old.nonempty()) {
+          if (old.parent().id() !== data.parent && (old.parent().nonempty() || data.parent)) old.move({ parent: data.parent ?? null });
+          setData(old, data);
+        } else cy.add({ group: 'nodes', data });
+        cy.getElementById(node.id).toggleClass('gap', node.gap);
+      }
+      for (const edge of model.edges) {
+        const data = { id: edge.id, source: edge.data.source, target: edge.data.target, label: edge.label, health: edge.health };
+        const old = cy.getElementById(edge.id);
+        if (old.nonempty()) setData(old, data);
+        else cy.add({ group: 'edges', data });
+        cy.getElementById(edge.id).toggleClass('gap', edge.gap);
+      }
+    });
+    if (changed) {
+      this.#remember();
+      this.key = key;
+      const places = this.places.get(key);
+      if (places) cy.nodes().forEach((/** @type {any} */ node) => { if (!node.isParent() && places[node.id()]) node.position(places[node.id()]); });
+      else this.#arrange();
+      this.fit();
+    }
+    if (this.cursor && !model.byId.has(this.cursor)) this.cursor = '';
+    this.#spread();
+    cy.emit('redrawn');
+  }
+
+  #remember() {
+    if (!this.key || this.cy.nodes().empty()) return;
+    this.places.set(this.key, Object.fromEntries(this.cy.nodes().map((/** @type {any} */ node) => [node.id(), { ...node.position() }])));
+    if (this.places.size > 12) this.places.delete(/** @type {string} */ (this.places.keys().next().value));
+  }
+
+  #arrange() {
+    const begin = performance.now();
+    if (this.cy.nodes().nonempty()) {
+      const failures = [];
+      const done = layouts(this.cy.edges().length).some((options) => {
+        try {
+          this.cy.layout(options).run();
+          return true;
+        } catch (error) {
+          failures.push(error);
+          return false;
+        }
+      });
+      if (!done) throw failures[0];
+    }
+    this.layoutMillis = performance.now() - begin;
+    this.layouts += 1;
+  }
+
+  /** Moves labels of edges off names and off each other. */
+  #spread() {
+    const { cy } = this;
+    const edges = cy.edges('[label != ""]').not('.gap');
+    if (edges.empty() || edges.length > FEW_EDGES) return;
+    const taken = cy.nodes().not('.gap').flatMap((/** @type {any} */ node) => {
+      const name = node.boundingBox({ includeNodes: false, includeEdges: false, includeOverlays: false, includeUnderlays: false });
+      return node.isParent() ? [name] : [name, node.boundingBox({ includeLabels: false, includeOverlays: false, includeUnderlays: false })];
+    });
+    const labels = edges.map((/** @type {any} */ edge) => {
+      const middle = edge.midpoint();
+      const lines = edge.data('label').split('\n');
+      const [w, t] = [4.5 * Math.max(...lines.map((/** @type {string} */ line) => line.length)), 9 * lines.length];
+      return { id: edge.id(), rect: { x1: middle.x - w, x2: middle.x + w, y1: middle.y - t, y2: middle.y + t } };
+    });
+    const moves = shifts(labels, taken);
+    cy.batch(() => edges.forEach((/** @type {any} */ edge) => setData(edge, { shift: moves.get(edge.id()) })));
+  }
+
+  /** @param {number} pixels covered at the left */
+  inset(pixels) {
+    if (pixels === this.leftInset) return;
+    this.leftInset = pixels;
+    if (this.fitted) this.fit();
+  }
+
+  /** Lays out anew, whatever people have dragged where. */
+  relayout() {
+    this.places.delete(this.key);
+    this.#arrange();
+    this.#spread();
+    this.fit();
+    this.cy.emit('redrawn');
+  }
+
+  /** Shows the whole picture. */
+  fit() {
+    const { cy } = this;
+    cy.resize();
+    if (cy.nodes().empty() || !cy.width() || !cy.height()) return;
+    const margin = { ...MARGIN, left: MARGIN.left + this.leftInset };
+    cy.viewport(fitInto(cy.elements().not('.gap').boundingBox(), { width: cy.width(), height: cy.height() }, margin, FIT_ZOOM));
+    this.fitted = true;
+  }
+
+  #resized() {
+    this.cy.resize();
+    if (this.fitted) this.fit();
+  }
+
+  /** @param {number} factor */
+  zoomBy(factor) {
+    const { cy } = this;
+    this.fitted = false;
+    cy.zoom({ level: cy.zoom() * factor, renderedPosition: { x: cy.width() / 2, y: cy.height() / 2 } });
+  }
+
+  /** @param {string} id '' for none */
+  choose(id) {
+    this.cy.elements('.chosen').removeClass('chosen');
+    if (id) this.cy.getElementById(id).addClass('chosen');
+  }
+
+  /**
+   * @param {Model} model
+   * @param {Predicate | null} predicate
+   * @returns {number} how many were found
+   */
+  markFound(model, predicate) {
+    let count = 0;
+    this.cy.batch(() => {
+      this.cy.elements('.found').removeClass('found');
+      if (!predicate) return;
+      for (const drawn of model.byId.values()) {
+        if (drawn.gap || !predicate(drawn)) continue;
+        this.cy.getElementById(drawn.id).addClass('found');
+        count += 1;
+      }
+    });
+    return count;
+  }
+
+  /** @param {any} element lights the way up- and downstream of it, dims the rest */
+  light(element) {
+    const { cy } = this;
+    let path;
+    if (element.isEdge()) {
+      path = element.union(element.source()).union(element.source().predecessors()).union(element.target()).union(element.target().successors());
+    } else {
+      const centre = element.isParent() ? element.children() : element;
+      path = element.union(centre).union(centre.predecessors()).union(centre.successors());
+    }
+    cy.batch(() => {
+      cy.elements().removeClass('lit dim hovered');
+      cy.elements().difference(path.union(path.parents())).addClass('dim');
+      path.addClass('lit');
+      element.addClass('hovered');
+    });
+    cy.emit('lit');
+  }
+
+  unlight() {
+    this.cy.batch(() => this.cy.elements().removeClass('lit dim hovered'));
+    this.cy.emit('lit');
+  }
+
+  #listen() {
+    const { cy, on } = this;
+    cy.on('mouseover', 'node, edge', (/** @type {any} */ event) => {
+      this.container.classList.add('over');
+      this.light(event.target);
+    });
+    cy.on('mouseout', 'node, edge', () => {
+      this.container.classList.remove('over');
+      this.unlight();
+    });
+    cy.on('onetap', (/** @type {any} */ event) => on.select(event.target === cy ? '' : event.target.id()));
+    cy.on('dbltap', 'node', (/** @type {any} */ event) => on.zoomInto(event.target.id()));
+    cy.on('dragpan scrollzoom pinchzoom', () => { this.fitted = false; });
+    cy.on('dragfree', 'node', () => {
+      this.fitted = false;
+      this.#spread();
+    });
+    this.container.addEventListener('keydown', (event) => this.#key(event));
+    this.container.addEventListener('blur', () => this.#moveCursor(''));
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const { key } = event;
+    if (key.startsWith('Arrow')) {
+      const nodes = this.cy.nodes().filter((/** @type {any} */ node) => !node.hasClass('gap') && !node.isParent());
+      const places = nodes.map((/** @type {any} */ node) => ({ id: node.id(), ...node.position() }));
+      if (!places.length) return;
+      const here = this.cursor && this.cy.getElementById(this.cursor);
+      const next = here && here.nonempty() ? neighbour(places, here.position(), /** @type {'ArrowUp'} */ (key)) : places.reduce((a, b) => (b.x < a.x ? b : a)).id;
+      if (next) this.#moveCursor(next);
+    } else if (key === 'Enter' || key === ' ') {
+      if (this.cursor) this.on.select(this.cursor);
+    } else if (key === 'z' || key === 'Z') {
+      if (this.cursor) this.on.zoomInto(this.cursor);
+    } else if (key === '+' || key === '=') this.zoomBy(1.25);
+    else if (key === '-') this.zoomBy(0.8);
+    else if (key === '0') this.fit();
+    else return;
+    event.preventDefault();
+  }
+
+  /** @param {string} id '' takes the cursor away */
+  #moveCursor(id) {
+    this.cy.elements('.cursor').removeClass('cursor');
+    this.cursor = id;
+    if (!id) return this.unlight();
+    const node = this.cy.getElementById(id);
+    node.addClass('cursor');
+    this.light(node);
+    const { x1, y1, x2, y2 } = node.renderedBoundingBox();
+    if (x1 < 0 || y1 < 0 || x2 > this.cy.width() || y2 > this.cy.height()) this.cy.center(node);
+    const drawn = this.on.lookup(id);
+    if (drawn) this.on.say(drawn.health === 'none' ? drawn.title : `${drawn.title}, ${drawn.health}`);
+    return undefined;
+  }
+}
+
+/**
+ * Only what differs, so that an unchanged picture is not drawn again.
+ * @param {any} element
+ * @param {Record<string, any>} data
+ */
+function setData(element, data) {
+  for (const [key, value] of Object.entries(data)) {
+    if (key === 'id' || key === 'parent' || key === 'source' || key === 'target') continue;
+    const old = element.data(key);
+    if (Array.isArray(value) ? JSON.stringify(old) !== JSON.stringify(value) : old !== value) element.data(key, value);
+  }
+}
