@@ -115,8 +115,7 @@ def passthrough(proxy: Proxy, *, tcp: bool = False) -> Resource:
     """The cluster for hosts that the mesh does not know: it resolves whatever the request names."""
     cluster = {
         "name": PASSTHROUGH_TCP if tcp else PASSTHROUGH,
-        **policy.apply({}, http=not tcp, http2=False),
-        **_dynamic(),
+        **_dynamic(policy.apply({}, http=not tcp, http2=False)),
         "metadata": telemetry.passthrough_metadata(),
     }
     if tcp:
@@ -129,8 +128,15 @@ def dns_cache() -> dict[str, Any]:
     return {"name": "dynamic", "dns_lookup_family": "V4_PREFERRED", "dns_refresh_rate": DNS_REFRESH}
 
 
-def _dynamic() -> Resource:
+def _dynamic(cluster: Resource) -> Resource:
+    """`cluster` as one that resolves the host of each request."""
+    for field in ("ring_hash_lb_config", "maglev_lb_config", "least_request_lb_config", "round_robin_lb_config"):
+        cluster.pop(field, None)
+    for options in cluster.get("typed_extension_protocol_options", {}).values():
+        # Envoy insists on it for dynamic clusters, should one ever speak TLS.
+        options["upstream_http_protocol_options"] = {"auto_sni": True, "auto_san_validation": True}
     return {
+        **cluster,
         "lb_policy": "CLUSTER_PROVIDED",
         "cluster_type": {
             "name": "envoy.clusters.dynamic_forward_proxy",
@@ -151,9 +157,7 @@ def _outbound(
         **policy.apply(rules, http=port.is_http, http2=port.is_http2),
     }
     if service.resolution == "dynamic":
-        for field in ("ring_hash_lb_config", "maglev_lb_config", "least_request_lb_config", "round_robin_lb_config"):
-            cluster.pop(field, None)
-        cluster |= _dynamic()
+        cluster = _dynamic(cluster)
     else:
         cluster["load_assignment"] = _assignment(name, addresses)
         if service.resolution in ("dns", "logical-dns"):

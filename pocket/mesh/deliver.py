@@ -3,8 +3,8 @@
 A proxy's directory holds `cds.json`, `lds.json` and one `rds-NAME.json` for each route configuration. Each carries a
 version that is the hash of its content, so that a new control process finds out by itself what is in force.
 
-Make before break: new clusters first; then, once Envoy has them, routes and listeners; at the end the clusters that
-nothing uses any more go away.
+Make before break: new clusters and endpoints first; then, once Envoy has them, routes and listeners; at the end the
+clusters that nothing uses any more, and the last endpoints of others, go away.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Gone(NotAcknowledged):
 @dataclass
 class _State:
     config: EnvoyConfig  # what shall be in force in the end
-    cleanup: bool = False  # clusters beyond `config` are still there
+    cleanup: bool = False  # clusters that routes may still use are held as they were
     rest: bool = False  # routes and listeners wait for the clusters
 
 
@@ -94,22 +94,21 @@ class Delivery:
             _put(proxy, CLUSTERS_FILE, config.clusters)
             _put_rest(proxy, config)
             return
-        before = {resource["name"]: _untyped(resource) for resource in present["resources"]}
-        gone = {name: cluster for name, cluster in before.items() if name not in config.clusters}
-        changed = _put(proxy, CLUSTERS_FILE, {**gone, **config.clusters})
-        state.cleanup = bool(gone)
+        held = _held(present, config.clusters)
+        changed = _put(proxy, CLUSTERS_FILE, {**config.clusters, **held})
+        state.cleanup = bool(held)
         if changed:
             state.rest = True
         else:
             _put_rest(proxy, config)
 
-    async def acknowledged(self, proxy: Proxy, timeout: float = TIMEOUT) -> None:
+    async def acknowledged(self, proxy: Proxy, within: float = TIMEOUT) -> None:
         """Wait until the Envoy of `proxy` runs with exactly what was last written for it.
 
-        Raises NotAcknowledged with Envoy's own words when it refuses or does not answer within `timeout` seconds.
+        Raises NotAcknowledged with Envoy's own words when it refuses or does not answer within `within` seconds.
         """
         async with self._locks.setdefault(proxy.id, asyncio.Lock()):
-            deadline = time.monotonic() + timeout
+            deadline = time.monotonic() + within
             while True:
                 state = self._states[proxy.id]
                 if state.rest:
@@ -127,10 +126,10 @@ class Delivery:
                 _put(proxy, CLUSTERS_FILE, state.config.clusters)
                 state.cleanup = False
 
-    async def update(self, proxy: Proxy, config: EnvoyConfig, timeout: float = TIMEOUT) -> None:
+    async def update(self, proxy: Proxy, config: EnvoyConfig, within: float = TIMEOUT) -> None:
         """`write`, then `acknowledged`."""
         self.write(proxy, config)
-        await self.acknowledged(proxy, timeout)
+        await self.acknowledged(proxy, within)
 
     def forget(self, proxy: Proxy) -> None:
         """The proxy is no more."""
@@ -146,13 +145,13 @@ async def is_ready(proxy: Proxy) -> bool:
         return False
 
 
-async def drain(proxy: Proxy, timeout: float) -> bool:
+async def drain(proxy: Proxy, within: float) -> bool:
     """Let an Envoy finish: take no new connections, close idle ones, wait for requests under way.
 
-    Returns whether it had nothing left to do within `timeout` seconds; the caller then stops it in either case.
+    Returns whether it had nothing left to do within `within` seconds; the caller then stops it in either case.
     An Envoy that is gone has nothing left to do.
     """
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + within
     try:
         await admin(proxy, "POST", "/healthcheck/fail")
         await admin(proxy, "POST", "/drain_listeners?graceful&skip_exit")
@@ -214,6 +213,20 @@ def _read(path: Path) -> dict[str, Any] | None:
         return dict(json.loads(path.read_text()))
     except FileNotFoundError:
         return None
+
+
+def _held(present: Mapping[str, Any], clusters: Mapping[str, Resource]) -> dict[str, Resource]:
+    """The present clusters that are about to vanish or to lose their last endpoint: routes may still lead there."""
+    before = {resource["name"]: _untyped(resource) for resource in present["resources"]}
+    return {
+        name: cluster
+        for name, cluster in before.items()
+        if name not in clusters or (_has_endpoints(cluster) and not _has_endpoints(clusters[name]))
+    }
+
+
+def _has_endpoints(cluster: Resource) -> bool:
+    return bool((cluster.get("load_assignment") or {}).get("endpoints"))
 
 
 def _untyped(resource: Resource) -> Resource:
