@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
 from pocket.mesh import telemetry
-from pocket.mesh.model import ADMIN_SOCKET, BOOTSTRAP_FILE, CLUSTER_DOMAIN, DRAIN_SECONDS, LOCALHOST, Proxy
+from pocket.mesh.model import ADMIN_SOCKET, BOOTSTRAP_FILE, CLUSTER_DOMAIN, DRAIN_SECONDS, LOCALHOST, EnvoyConfig, Proxy
 from pocket.mesh.names import typed
 
 CLUSTERS_FILE = "cds.json"
@@ -58,6 +59,23 @@ def bootstrap(proxy: Proxy) -> dict[str, Any]:
             ]
         },
     }
+
+
+def complete(proxy: Proxy, config: EnvoyConfig) -> dict[str, Any]:
+    """Bootstrap and dynamic configuration in one document, for `envoy --mode validate`: what Envoy says about it."""
+    whole = bootstrap(proxy)
+    del whole["dynamic_resources"]
+    static = whole["static_resources"]
+    static["clusters"] += config.clusters.values()
+    for listener in config.listeners.values():
+        copied = copy.deepcopy(listener)
+        for chain in copied["filter_chains"]:
+            for network_filter in chain["filters"]:
+                source = network_filter["typed_config"].pop("rds", None)
+                if source:
+                    network_filter["typed_config"]["route_config"] = config.routes[source["route_config_name"]]
+        static["listeners"].append(copied)
+    return whole
 
 
 def envoy_argv(envoy: str | Path) -> list[str]:

@@ -14,6 +14,8 @@ import contextlib
 import hashlib
 import json
 import os
+import re
+import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -22,12 +24,13 @@ from typing import Any
 
 import aiohttp
 
-from pocket.mesh.bootstrap import CLUSTERS_FILE, LISTENERS_FILE, bootstrap
+from pocket.mesh.bootstrap import CLUSTERS_FILE, LISTENERS_FILE, bootstrap, complete, envoy_binary
 from pocket.mesh.listeners import route_file
 from pocket.mesh.model import ADMIN_SOCKET, BOOTSTRAP_FILE, EnvoyConfig, Proxy, Resource
 from pocket.mesh.names import typed
 
 TIMEOUT = 10.0  # seconds; Envoy takes a change in some milliseconds, and a start in about one second
+PATIENCE = 0.5  # seconds until we ask why it has not taken it
 POLL = (0.005, 0.1)  # seconds between two looks: at first, at most
 
 _KINDS = {
@@ -112,12 +115,12 @@ class Delivery:
             while True:
                 state = self._states[proxy.id]
                 if state.rest:
-                    await _in_force(proxy, [CLUSTERS_FILE], deadline)
+                    await _in_force(proxy, state.config, [CLUSTERS_FILE], deadline)
                     if self._states[proxy.id] is not state:
                         continue  # something newer came in meanwhile
                     _put_rest(proxy, state.config)
                     state.rest = False
-                await _in_force(proxy, _files(state.config), deadline)
+                await _in_force(proxy, state.config, _files(state.config), deadline)
                 if self._states[proxy.id] is not state:
                     continue
                 _remove_stale(proxy, state.config)
@@ -238,10 +241,11 @@ def _wanted_version(proxy: Proxy, name: str) -> str:
     return str(present["version_info"]) if present else ""
 
 
-async def _in_force(proxy: Proxy, files: list[str], deadline: float) -> None:
+async def _in_force(proxy: Proxy, config: EnvoyConfig, files: list[str], deadline: float) -> None:
     """Wait until Envoy runs the version that each of the files has now."""
     wanted = {name: _wanted_version(proxy, name) for name in files}
-    pause, last = POLL[0], ""
+    pause, last, asked = POLL[0], "", False
+    patience = time.monotonic() + PATIENCE
     async with _session(proxy) as session:
         while True:
             try:
@@ -250,8 +254,10 @@ async def _in_force(proxy: Proxy, files: list[str], deadline: float) -> None:
                 if not missing and stats.get("ready"):
                     return
                 last = f"it still runs other versions of {', '.join(missing)}" if missing else "it is not ready yet"
-                if missing and (refusal := await _refusal(session, proxy, missing)):
-                    raise NotAcknowledged(f"Envoy of {proxy.id} refused its configuration: {refusal}")
+                if missing and not asked and time.monotonic() > patience:
+                    asked = True
+                    if refusal := await _refusal(session, proxy, config):
+                        raise NotAcknowledged(f"Envoy of {proxy.id} refused its configuration: {refusal}")
             except Gone as error:
                 last = str(error)
             if time.monotonic() > deadline:
@@ -281,14 +287,36 @@ async def _text_stats(session: aiohttp.ClientSession, proxy: Proxy) -> dict[str,
     return out
 
 
-async def _refusal(session: aiohttp.ClientSession, proxy: Proxy, files: list[str]) -> str | None:
-    """What Envoy said against the newest version of a file, if it said something."""
+async def _refusal(session: aiohttp.ClientSession, proxy: Proxy, config: EnvoyConfig) -> str | None:
+    """What Envoy has against a configuration that it does not take, if it has something.
+
+    Listeners that it cannot open stand in its configuration dump. About anything else it only writes to its log, so a
+    second Envoy is asked in validation mode.
+    """
     dump = json.loads(await _ask(session, proxy, "GET", "/config_dump"))
-    wanted = {_wanted_version(proxy, name) for name in files}
     for errors in _error_states(dump):
-        if errors.get("version_info") in wanted:
-            return str(errors.get("details"))
-    return None
+        return str(errors.get("details"))
+    return await validate(proxy, config)
+
+
+async def validate(proxy: Proxy, config: EnvoyConfig) -> str | None:
+    """Envoy's own objection to a configuration, or None where it has none. Takes about half a second."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "envoy.json"
+        path.write_text(json.dumps(complete(proxy, config)))
+        process = await asyncio.create_subprocess_exec(
+            str(envoy_binary()), "--mode", "validate", "-c", str(path), "--log-level", "error",
+            cwd=directory, stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        output, _ = await process.communicate()
+    return None if process.returncode == 0 else objection(output.decode(errors="replace"))
+
+
+def objection(output: str) -> str:
+    """The line of Envoy's output that says what is wrong: the last one, without the configuration it repeats."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return re.sub(r"^(\[[^]]*\]\s*)*(error initializing configuration '[^']*': )?", "", lines[-1]) if lines else "no word"
 
 
 def _error_states(node: Any) -> list[dict[str, Any]]:
@@ -331,4 +359,5 @@ async def _ask(session: aiohttp.ClientSession, proxy: Proxy, method: str, path: 
         async with session.request(method, f"http://envoy{path}") as response:
             return await response.text()
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise Gone(f"Envoy of {proxy.id} does not answer on its admin socket ({error})") from error
+        reason = getattr(error, "strerror", None) or error
+        raise Gone(f"Envoy of {proxy.id} does not answer on its admin socket ({reason})") from error
