@@ -1,0 +1,80 @@
+"""Events: what `kubectl describe` shows at the end. The same event again counts up instead of filling the store."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from pocket.objects import Obj, name_of, namespace_of
+from pocket.store import NotFound, Store, now
+
+LIFETIME = timedelta(hours=1)  # as in Kubernetes: kube-apiserver --event-ttl
+
+
+class EventRecorder:
+    """Writes Events in the name of one component (`kubelet`, `deployment-controller`)."""
+
+    def __init__(self, store: Store, component: str, host: str = "") -> None:
+        self._store = store
+        self._component = component
+        self._host = host
+
+    def event(
+        self, obj: Obj, kind: Literal["Normal", "Warning"], reason: str, message: str, field_path: str = ""
+    ) -> None:
+        """Say what happened to `obj`. One with the same words counts up."""
+        meta = obj["metadata"]
+        identity = "\0".join((meta.get("uid", ""), self._component, kind, reason, message, field_path))
+        # Kubernetes' names are OBJECT.HEX as well.
+        name = f"{name_of(obj)}.{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
+        namespace = namespace_of(obj) or "default"
+        time = now()
+
+        def again(event: Obj) -> None:
+            event["count"] = int(event.get("count", 1)) + 1
+            event["lastTimestamp"] = time
+
+        try:
+            self._store.modify("Event", namespace, name, again)
+            return
+        except NotFound:
+            pass  # it is the first one
+        involved = {
+            "kind": obj["kind"],
+            "apiVersion": obj.get("apiVersion", "v1"),
+            "name": name_of(obj),
+            "uid": meta.get("uid", ""),
+            "resourceVersion": meta.get("resourceVersion", ""),
+        }
+        if namespace_of(obj):
+            involved["namespace"] = namespace
+        if field_path:
+            involved["fieldPath"] = field_path
+        self._store.create(
+            {
+                "apiVersion": "v1",
+                "kind": "Event",
+                "metadata": {"name": name, "namespace": namespace},
+                "involvedObject": involved,
+                "reason": reason,
+                "message": message,
+                "type": kind,
+                "count": 1,
+                "firstTimestamp": time,
+                "lastTimestamp": time,
+                "eventTime": None,
+                "source": {"component": self._component, **({"host": self._host} if self._host else {})},
+                "reportingComponent": self._component,
+                "reportingInstance": self._host,
+            }
+        )
+
+
+def forget_old(store: Store) -> int:
+    """Remove Events that are older than an hour; returns how many."""
+    limit = (datetime.now(UTC) - LIFETIME).strftime("%Y-%m-%dT%H:%M:%SZ")
+    old = [event for event in store.list("Event") if str(event.get("lastTimestamp") or "") < limit]
+    for event in old:
+        store.delete("Event", namespace_of(event), name_of(event))
+    return len(old)

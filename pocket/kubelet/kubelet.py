@@ -1,0 +1,225 @@
+"""The kubelet: gives every pod of the store a worker, and answers who asks about running pods."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+from pathlib import Path
+
+from pocket import processes
+from pocket.api.contracts import ExecContext
+from pocket.images.store import ImageStore
+from pocket.kubelet import events, records
+from pocket.kubelet.container import Sleep
+from pocket.kubelet.events import EventRecorder
+from pocket.kubelet.pod import PodWorker, Shared, folder_of, remove_folder
+from pocket.kubelet.proxy import MeshPort
+from pocket.mesh.model import LOCALHOST, PodEndpoint, Proxy
+from pocket.objects import Obj, kind_of, labels_of, matches, name_of, namespace_of, uid_of
+from pocket.ports import PortPool
+from pocket.settings import NODE, Settings
+from pocket.store import Event, Store
+
+_LOG = logging.getLogger(__name__)
+
+LOG_LIMIT = 8 << 20
+"""Bytes of one container's log before it is rotated; one older piece is kept."""
+
+_ROTATE_EVERY = 10.0  # seconds
+_FORGET_EVERY = 300.0  # seconds
+_FORCED_GRACE = 2.0  # seconds for a pod whose object was taken away (Kubernetes gives a deleted pod at least 2)
+
+
+class Kubelet:
+    """All pods of one pocket. Construct it, hand it to the mesh, then `run(mesh)`."""
+
+    def __init__(
+        self, store: Store, settings: Settings, images: ImageStore | None = None, *, sleep: Sleep = asyncio.sleep
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._images = images or ImageStore(settings.home / "images")
+        ports = settings.pod_ports
+        self._ports = PortPool(ports.start, len(ports))
+        self._events = EventRecorder(store, "kubelet", NODE)
+        self._sleep = sleep
+        self._workers: dict[str, PodWorker] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._heard: asyncio.Queue[Event] = asyncio.Queue()
+        self._shared: Shared | None = None
+        store.listen(self._hear)
+
+    # -- for the mesh ---------------------------------------------------------------------------------------------
+
+    def proxies(self) -> list[Proxy]:
+        """Every Envoy that runs now."""
+        found = [worker.running_proxy() for worker in self._workers.values()]
+        return [proxy for proxy in found if proxy is not None]
+
+    def pod_endpoints(self) -> list[PodEndpoint]:
+        """Every pod that runs now, ready or not."""
+        return [worker.endpoint() for worker in self._workers.values() if worker.mode != "gateway"]
+
+    # -- PodRuntime, for the API server ---------------------------------------------------------------------------
+
+    def log_file(self, pod: Obj, container: str, previous: bool) -> Path:
+        """The log of a container's present run, or of the one before; the file need not exist."""
+        try:
+            return self._worker(pod).container(container).log_file(previous)
+        except LookupError:
+            return folder_of(self._settings, uid_of(pod)) / container / "0.log"
+
+    def exec_context(self, pod: Obj, container: str) -> ExecContext:
+        """Where and how commands run in a container. Raises LookupError where it does not run."""
+        found = self._worker(pod).container(container)
+        try:
+            launch = found.launched()
+        except (OSError, ValueError) as error:
+            raise LookupError(f'container "{container}" of pod "{name_of(pod)}" has not been started yet') from error
+        mark = self._worker(pod).mark(container, max(found.status.restarts, 0))
+        return ExecContext(launch.cwd, {**launch.env, processes.MARK: mark})
+
+    # -- running --------------------------------------------------------------------------------------------------
+
+    async def run(self, mesh: MeshPort) -> None:
+        """Take over what runs, then follow the store, without end. Cancelling leaves all pods running."""
+        self._shared = Shared(
+            self._store, self._settings, mesh, self._images, self._ports, self._events, self._sleep, self._address
+        )
+        self._take_over()
+        helpers = [asyncio.create_task(self._rotate()), asyncio.create_task(self._forget())]
+        try:
+            while True:
+                event = await self._heard.get()
+                try:
+                    self._follow(event)
+                except Exception:
+                    _LOG.exception("%s %s: cannot be followed", event.type, name_of(event.object))
+        finally:
+            tasks = [*helpers, *self._tasks.values()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _hear(self, event: Event) -> None:
+        if kind_of(event.object) in ("Pod", "Secret", "ConfigMap"):
+            self._heard.put_nowait(event)
+
+    def _take_over(self) -> None:
+        """Adopt the pods that an earlier control process started; remove what belongs to none."""
+        self._settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        pods = {uid_of(pod): pod for pod in self._store.list("Pod")}
+        found: dict[str, records.PodRecord] = {}
+        root = self._settings.home / "pods"
+        for folder in sorted(root.iterdir()) if root.is_dir() else ():
+            record = records.load(folder)
+            if record is not None and folder.name in pods:
+                found[folder.name] = record
+                self._ports.reserve(record.ports())
+        # By mark, not by record: a process may have been started just before the record was to be written.
+        short = {f"#{uid[:8]}." for uid in found}
+        prefix = f"{self._settings.home}:pod/"
+        stray = [mark for _, mark in processes.marked(prefix) if not any(part in mark for part in short)]
+        for mark in sorted(set(stray)):
+            _LOG.warning("%s: left over from a pod that is gone; killed", mark.removeprefix(prefix))
+            processes.kill_marked(mark)
+        for folder in sorted(root.iterdir()) if root.is_dir() else ():
+            if folder.name not in found:
+                remove_folder(folder)
+        for uid, pod in pods.items():
+            self._begin(pod, found.get(uid))
+
+    def _begin(self, pod: Obj, record: records.PodRecord | None = None) -> None:
+        assert self._shared is not None  # noqa: S101  (run() has set it)
+        uid = uid_of(pod)
+        worker = PodWorker(self._shared, pod, record)
+        self._workers[uid] = worker
+        self._tasks[uid] = asyncio.create_task(self._work(uid, worker))
+        worker.refresh(pod)  # it may be on its way out already
+
+    async def _work(self, uid: str, worker: PodWorker) -> None:
+        try:
+            await worker.run()
+        except Exception:
+            _LOG.exception("%s: its worker failed; it is started anew", worker.id)
+            await asyncio.sleep(_FORCED_GRACE)
+            pod = self._store.find("Pod", worker.record.namespace, worker.record.name)
+            if pod is not None and uid_of(pod) == uid:
+                self._begin(pod, records.load(worker.folder))
+                return
+        self._workers.pop(uid, None)
+        self._tasks.pop(uid, None)
+        if self._shared is not None:
+            with contextlib.suppress(Exception):  # told by the one that did the pushing
+                await self._shared.mesh.sync()
+
+    def _follow(self, event: Event) -> None:
+        obj = event.object
+        if kind_of(obj) != "Pod":
+            for worker in self._workers.values():
+                if worker.record.namespace == namespace_of(obj):
+                    worker.config_changed(kind_of(obj), name_of(obj))
+            return
+        known = self._workers.get(uid_of(obj))
+        if event.type == "DELETED":
+            if known is not None:
+                known.stop(_FORCED_GRACE)
+        elif known is not None:
+            known.refresh(obj)
+        elif event.type == "ADDED":
+            self._begin(obj)
+
+    def _worker(self, pod: Obj) -> PodWorker:
+        worker = self._workers.get(uid_of(pod))
+        if worker is None:
+            raise LookupError(f'pod "{name_of(pod)}" does not run')
+        return worker
+
+    def _address(self, service: Obj, port: int) -> tuple[str, int] | None:
+        """Where a pod without sidecar reaches a Service's port: there is no kube-proxy, so at an endpoint."""
+        entry = next(item for item in service["spec"]["ports"] if int(item["port"]) == port)
+        if entry.get("nodePort"):
+            return LOCALHOST, int(entry["nodePort"])
+        selector = service["spec"].get("selector")
+        if not selector:
+            manual = self._store.find("Endpoints", namespace_of(service), name_of(service))
+            return manual_address(manual, entry.get("name")) if manual else None
+        target = entry.get("targetPort") or port
+        for worker in self._workers.values():
+            endpoint = worker.endpoint()
+            if endpoint.namespace != namespace_of(service) or not matches(selector, labels_of(worker.pod)):
+                continue
+            number = endpoint.port_names.get(target) if isinstance(target, str) else int(target)
+            if number is not None and number in endpoint.ports:
+                return endpoint.address, endpoint.ports[number]
+        return None
+
+    async def _rotate(self) -> None:
+        while True:
+            await asyncio.sleep(_ROTATE_EVERY)
+            for worker in list(self._workers.values()):
+                for log in worker.folder.glob("*/*.log"):
+                    try:
+                        processes.rotate(log, LOG_LIMIT)
+                    except OSError as error:
+                        _LOG.warning("%s: cannot be rotated: %s", log, error)
+
+    async def _forget(self) -> None:
+        while True:
+            try:
+                events.forget_old(self._store)
+            except sqlite3.Error as error:
+                _LOG.error("old events cannot be removed: %s", error)
+            await asyncio.sleep(_FORGET_EVERY)
+
+
+def manual_address(endpoints: Obj, port_name: str | None) -> tuple[str, int] | None:
+    """The first address of an Endpoints object that somebody wrote."""
+    for subset in endpoints.get("subsets") or ():
+        for address in subset.get("addresses") or ():
+            for port in subset.get("ports") or ():
+                if port_name in (None, port.get("name")):
+                    return str(address["ip"]), int(port["port"])
+    return None

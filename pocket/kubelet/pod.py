@@ -1,0 +1,656 @@
+"""One pod: its ports, volumes and containers, from the first sight of it until nothing is left.
+
+Start: volumes, Envoy (until it has its configuration), init containers, containers; ready when all of them are and
+every Envoy of the cluster knows. Stop: out of the endpoints of every Envoy, then preStop, SIGTERM, and the Envoy last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from pocket import kubeconfig
+from pocket.images.store import ImageStore
+from pocket.kubelet import inject, substitutes, times, volumes
+from pocket.kubelet.container import Container, Sleep
+from pocket.kubelet.environment import ConfigError, container_environment, service_links
+from pocket.kubelet.events import EventRecorder
+from pocket.kubelet.proxy import MeshPort, ProxyContainer, is_proxy
+from pocket.kubelet.records import PodRecord
+from pocket.kubelet.status import ContainerStatus, pod_status, waiting
+from pocket.mesh.model import LOCALHOST, GatewayPort, Inbound, PodEndpoint, Proxy, Substitute
+from pocket.objects import (
+    Obj,
+    condition,
+    labels_of,
+    matches,
+    name_of,
+    namespace_of,
+    owner_of,
+    uid_of,
+)
+from pocket.ports import NoFreePort, PortPool
+from pocket.settings import NODE, Settings
+from pocket.store import NotFound, Store, now
+from pocket.tls import write_private
+
+_LOG = logging.getLogger(__name__)
+
+_RETRY = 10.0  # seconds after a failure of our own (a full disk, no port)
+_DEFAULT_GRACE = 30.0  # seconds, as Kubernetes
+_PROXY_GRACE = 5.0  # seconds for an Envoy, after its application has ended
+_INHERITED = ("LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_TERMINAL = ("Succeeded", "Failed")
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all pods of one kubelet have in common."""
+
+    store: Store
+    settings: Settings
+    mesh: MeshPort
+    images: ImageStore
+    ports: PortPool
+    events: EventRecorder
+    sleep: Sleep
+    addresses: Callable[[Obj, int], tuple[str, int] | None]  # where a pod without sidecar reaches a Service's port
+
+
+def folder_of(settings: Settings, uid: str) -> Path:
+    """A pod's folder."""
+    return settings.home / "pods" / uid
+
+
+def mark_of(settings: Settings, record: PodRecord, container: str, attempt: int) -> str:
+    """The mark of a container's process: what people see in `status`, and unique."""
+    return f"{settings.home}:pod/{record.namespace}/{record.name}/{container}#{record.uid[:8]}.{attempt}"
+
+
+class PodWorker:
+    """Runs one pod. `run` ends when the pod is gone; cancelling it leaves the processes running."""
+
+    def __init__(self, shared: Shared, pod: Obj, record: PodRecord | None) -> None:
+        self._shared = shared
+        self.pod = pod
+        self.uid = uid_of(pod)
+        self.folder = folder_of(shared.settings, self.uid)
+        self.adopted = record is not None
+        self.record = record or PodRecord(self.uid, namespace_of(pod) or "", name_of(pod))
+        self.events = shared.events
+        self.images = shared.images
+        self.sleep = shared.sleep
+        self.changed = asyncio.Event()
+        ready = condition(pod, "Ready")
+        self.serving = self.adopted and ready is not None and ready["status"] == "True"  # others may send to it
+        self._ready = self.serving  # ... and know that they may
+        self._initialized = False
+        self._phase: str | None = None
+        self._reason = ("", "")
+        self._dirty = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._deadline = float("inf")
+        self._stopping = False
+        self.init: list[Container] = []
+        self.apps: list[Container] = []
+        self.proxy: ProxyContainer | None = None
+        # What has ended keeps the status that it ended with.
+        self._frozen = (pod.get("status") or {}).get("phase") in _TERMINAL
+        if self.adopted:
+            self._build_containers()
+
+    # -- Host, for the containers ---------------------------------------------------------------------------------
+
+    def save(self) -> None:
+        try:
+            self.record.save(self.folder)
+        except OSError as error:
+            _LOG.warning("%s: its record cannot be written: %s", self.id, error)
+            self._warn("FailedRecord", f"pocket cannot write down the state of the pod: {error}")
+
+    def touch(self) -> None:
+        self._dirty.set()
+
+    def mark(self, container: str, attempt: int) -> str:
+        return mark_of(self._shared.settings, self.record, container, attempt)
+
+    def port(self, container: Obj, name_or_number: str | int) -> int:
+        number: int | None = None
+        if isinstance(name_or_number, int) or str(name_or_number).isdigit():
+            number = int(name_or_number)
+        else:
+            for entry in container.get("ports") or ():
+                if entry.get("name") == name_or_number:
+                    number = int(entry["containerPort"])
+        if number not in self.record.app_ports:
+            raise ValueError(f"port {name_or_number}: no containerPort of the pod, and pocket knows only those")
+        return self.record.app_ports[number]
+
+    def environment(self, container: Obj, image: Mapping[str, str]) -> dict[str, str]:
+        path = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
+        if image.get("PATH"):
+            path.insert(0, image["PATH"])
+        system = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        return container_environment(
+            self.pod,
+            container,
+            self._shared.store.find,
+            image={"LANG": "C.UTF-8", **system, **image, "PATH": os.pathsep.join(path), "HOSTNAME": self.record.name},
+            links=self._service_links(),
+            ours=self._listen_variables(container),
+            defaults={**self._proxy_variables(), **self._substitute_variables()},
+        )
+
+    # -- what others ask ------------------------------------------------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        return f"{self.record.namespace}/{self.record.name}"
+
+    @property
+    def mode(self) -> inject.Mode | None:
+        if not inject.is_injected(self.pod):
+            return None
+        return "gateway" if inject.mode_of(self.pod, {}) == "gateway" else "sidecar"
+
+    def container(self, name: str) -> Container:
+        """Raises LookupError."""
+        for container in [*self.apps, *self.init, *([self.proxy] if self.proxy else [])]:
+            if container.name == name:
+                return container
+        raise LookupError(f'pod "{self.record.name}" has no container "{name}" (yet)')
+
+    def endpoint(self) -> PodEndpoint:
+        """The pod as others reach it."""
+        labels = labels_of(self.pod)
+        ports = [entry for container in self._app_specs() for entry in container.get("ports") or ()]
+        return PodEndpoint(
+            name=self.record.name,
+            namespace=self.record.namespace,
+            labels=labels,
+            workload=self.workload(),
+            ports=dict(self.record.inbound_ports or self.record.app_ports),
+            port_names={str(entry["name"]): int(entry["containerPort"]) for entry in ports if entry.get("name")},
+            app=labels.get("app", ""),
+            version=labels.get("version", ""),
+            service_account=str(self.pod["spec"].get("serviceAccountName") or "default"),
+            has_sidecar=self.mode == "sidecar",
+            ready=self.serving,
+        )
+
+    def running_proxy(self) -> Proxy | None:
+        """Its Envoy, if it has one that runs."""
+        return self._proxy() if self.proxy is not None and self.proxy.serving else None
+
+    def workload(self) -> str:
+        """The Deployment's or Job's name; a ReplicaSet's or the pod's own where there is nothing above."""
+        owner = owner_of(self.pod)
+        if owner is None:
+            return self.record.name
+        if owner["kind"] == "ReplicaSet":
+            replica_set = self._shared.store.find("ReplicaSet", self.record.namespace, owner["name"])
+            above = owner_of(replica_set) if replica_set else None
+            if above is not None:
+                return str(above["name"])
+            hashed = labels_of(self.pod).get("pod-template-hash")
+            return str(owner["name"]).removesuffix(f"-{hashed}") if hashed else str(owner["name"])
+        return str(owner["name"])
+
+    def refresh(self, pod: Obj) -> None:
+        """The object has changed."""
+        if int(pod["metadata"]["resourceVersion"]) >= int(self.pod["metadata"]["resourceVersion"]):
+            self.pod = pod
+        if pod["metadata"].get("deletionTimestamp"):
+            grace = pod["metadata"].get("deletionGracePeriodSeconds")
+            self.stop(_DEFAULT_GRACE if grace is None else float(grace))
+        else:
+            self._dirty.set()
+
+    def stop(self, grace: float) -> None:
+        """Take the pod down; may be called again with less time."""
+        deadline = time.monotonic() + grace
+        if deadline < self._deadline:
+            self._deadline = deadline
+            if self._stopping:
+                asyncio.get_running_loop().call_later(grace, self._kill_containers)
+        self._stop.set()
+
+    def config_changed(self, kind: str, name: str) -> None:
+        """A ConfigMap or Secret of the namespace has changed: volumes show it, and who waits for it goes on."""
+        self.changed.set()
+        if self.apps and volumes.uses(self.pod, kind, name):
+            with contextlib.suppress(ConfigError, OSError):  # as Kubernetes: the old content stays
+                self._prepare_volumes()
+
+    # -- the life of a pod ----------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Until the pod is gone."""
+        publisher = asyncio.create_task(self._publish())
+        life = asyncio.create_task(self._live_and_retry())
+        stop = asyncio.create_task(self._stop.wait())
+        try:
+            await stop
+            await self._shut_down(life, publisher)
+        finally:
+            for task in (life, publisher, stop):
+                task.cancel()
+            await asyncio.gather(life, publisher, stop, return_exceptions=True)
+
+    async def _live_and_retry(self) -> None:
+        while True:
+            try:
+                await self._live()
+                return
+            except ConfigError as error:
+                self._hold("CreateContainerConfigError", str(error))
+            except (OSError, NoFreePort, sqlite3.Error) as error:
+                self._hold("CreateContainerError", str(error))
+            except Exception as error:
+                _LOG.exception("%s: cannot be run", self.id)
+                self._hold("CreateContainerError", f"{type(error).__name__}: {error}")
+            self.changed.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.changed.wait(), _RETRY)
+
+    def _hold(self, reason: str, message: str) -> None:
+        """It cannot go on for now: say so where people look."""
+        self._warn("FailedMount" if reason == "CreateContainerConfigError" else "Failed", message)
+        self._reason = (reason, message)
+        self._dirty.set()
+
+    async def _live(self) -> None:
+        spec = self.pod["spec"]
+        if self._frozen:
+            return
+        self._admit()
+        self._allocate()
+        self._prepare_volumes()
+        self._build_containers()
+        self._reason = ("", "")
+        self._dirty.set()
+        deadline = spec.get("activeDeadlineSeconds")
+        try:
+            async with asyncio.timeout(self._remaining(float(deadline)) if deadline else None):
+                await self._run_containers()
+        except TimeoutError:
+            self._reason = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
+            self._warn("DeadlineExceeded", self._reason[1])
+            self._phase = "Failed"
+            await self._stop_all(time.monotonic() + self.record.grace)
+            self._dirty.set()
+
+    async def _run_containers(self) -> None:
+        background: list[asyncio.Task[int]] = []
+        try:
+            if self.proxy is not None:
+                background.append(asyncio.create_task(self.proxy.run()))
+                if self.mode == "gateway":
+                    self._initialized = True
+                    await asyncio.gather(*background)
+                    return
+                await self.proxy.running.wait()
+            for container in self.init:
+                if container.helper:
+                    background.append(asyncio.create_task(container.run()))
+                    await container.running.wait()
+                elif await container.run() != 0:
+                    self._phase = "Failed"  # run() gives up only where the pod's policy says Never
+                    self._reason = ("", f"init container {container.name} failed")
+                    break
+            else:
+                self._initialized = True
+                self._dirty.set()
+                codes = await asyncio.gather(*(container.run() for container in self.apps))
+                if not self._stopping:
+                    self._phase = "Failed" if any(codes) else "Succeeded"
+            if not self._stopping:
+                await self._stop_helpers(time.monotonic() + self.record.grace)
+                self._dirty.set()
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+
+    def _admit(self) -> None:
+        """First sight: on which node it is, and with an Envoy in it where the namespace says so."""
+        if self.pod["spec"].get("nodeName"):
+            return
+        namespace = self._shared.store.find("Namespace", None, self.record.namespace)
+        mode = inject.mode_of(self.pod, labels_of(namespace) if namespace else {})
+
+        def bind(pod: Obj) -> None:
+            changed = inject.injected(pod, mode)
+            pod.update(changed)
+            pod["spec"]["nodeName"] = NODE
+
+        with contextlib.suppress(NotFound):
+            self.pod = self._shared.store.modify("Pod", self.record.namespace, self.record.name, bind)
+        self.events.event(self.pod, "Normal", "Scheduled", f"Successfully assigned {self.id} to {NODE}")
+
+    def _allocate(self) -> None:
+        """Ports for everything that listens; once, and written down."""
+        record = self.record
+        grace = self.pod["spec"].get("terminationGracePeriodSeconds")
+        record.grace = _DEFAULT_GRACE if grace is None else float(grace)
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        mode = self.mode
+        wanted = [
+            int(entry["containerPort"])
+            for container in self._app_specs()
+            for entry in container.get("ports") or ()
+            if mode != "gateway"
+        ]
+        missing = [port for port in dict.fromkeys(wanted) if port not in record.app_ports]
+        rules = [rule for rule in substitutes.RULES if rule.hosts not in record.substitute_ports]
+        count = len(missing) + (1 if mode and not record.stats_port else 0)
+        if mode == "sidecar":
+            count += len(missing) + len(rules) + (0 if record.outbound_port else 1)
+        fresh = iter(self._shared.ports.allocate(count))
+        for port in missing:
+            record.app_ports[port] = next(fresh)
+            if mode == "sidecar":
+                record.inbound_ports[port] = next(fresh)
+        if mode and not record.stats_port:
+            record.stats_port = next(fresh)
+        if mode == "sidecar":
+            record.outbound_port = record.outbound_port or next(fresh)
+            for rule in rules:
+                record.substitute_ports[rule.hosts] = next(fresh)
+        record.save(self.folder)
+
+    def _prepare_volumes(self) -> None:
+        account = self._account()
+        volumes.prepare(self.pod, self.folder / ".volumes", self._shared.store.find, account)
+        if account:
+            config = kubeconfig.with_context(
+                {}, self._shared.settings.api_url, account["ca.crt"], account["token"].decode()
+            )
+            config["contexts"][0]["context"]["namespace"] = self.record.namespace
+            write_private(self.folder / "kubeconfig", yaml.safe_dump(config, sort_keys=False).encode())
+
+    def _account(self) -> dict[str, bytes]:
+        """What a client inside the pod needs to speak with the API; nothing where the pod does not want it."""
+        settings = self._shared.settings
+        if self.pod["spec"].get("automountServiceAccountToken") is False:
+            return {}
+        authority = settings.tls / "ca.crt"
+        if not (settings.token_file.exists() and authority.exists()):
+            return {}  # a kubelet without API server
+        return {
+            "token": settings.token_file.read_bytes(),
+            "ca.crt": authority.read_bytes(),
+            "namespace": self.record.namespace.encode(),
+        }
+
+    def _build_containers(self) -> None:
+        if self.apps or self.proxy:
+            return
+        policy = str(self.pod["spec"].get("restartPolicy") or "Always")
+        for spec in self.pod["spec"]["containers"]:
+            if self.mode and is_proxy(spec):
+                self.proxy = ProxyContainer(self, spec, self._shared.mesh, self._proxy, "Always")
+            else:
+                self.apps.append(Container(self, spec, policy))
+        for spec in self.pod["spec"].get("initContainers") or ():
+            own = "Always" if spec.get("restartPolicy") == "Always" else "Never" if policy == "Never" else "OnFailure"
+            self.init.append(Container(self, spec, own, init=True))
+        self._initialized = any(app.begun for app in self.apps)
+
+    def _remaining(self, seconds: float) -> float:
+        """Of a time that counts from the pod's start."""
+        return max(seconds - times.age((self.pod.get("status") or {}).get("startTime") or ""), 0.1)
+
+    # -- stopping -------------------------------------------------------------------------------------------------
+
+    async def _shut_down(self, life: asyncio.Task[None], publisher: asyncio.Task[None]) -> None:
+        self._stopping = True
+        self._build_containers()
+        publisher.cancel()
+        await asyncio.gather(publisher, return_exceptions=True)
+        if self.serving:
+            self.serving = self._ready = False
+            self._announce()
+            await self._sync()
+        await self._stop_all(self._deadline)
+        life.cancel()
+        await asyncio.gather(life, return_exceptions=True)
+        self._kill_containers()
+        self._announce()
+        await asyncio.to_thread(remove_folder, self.folder)
+        self._shared.ports.release(self.record.ports())
+        try:
+            stored = self._shared.store.get("Pod", self.record.namespace, self.record.name)
+            if uid_of(stored) == self.uid:
+                self._shared.store.delete("Pod", self.record.namespace, self.record.name)
+        except NotFound:
+            pass  # it was taken away by force, or with its namespace
+
+    async def _stop_all(self, deadline: float) -> None:
+        """The applications, then what helps them."""
+        if self.proxy is not None:
+            if self.mode == "gateway":
+                await self.proxy.drain(deadline)
+            else:
+                await self.proxy.quiet(max(min(2.0, deadline - time.monotonic()), 0))
+        helpers = [container for container in self.init if container.helper]
+        first = [container for container in [*self.apps, *self.init] if container not in helpers]
+        await asyncio.gather(*(container.stop(deadline) for container in first))
+        await self._stop_helpers(deadline)
+        self._kill_containers()
+
+    async def _stop_helpers(self, deadline: float) -> None:
+        """Native sidecars in reverse order, then the Envoy."""
+        for container in reversed(self.init):
+            if container.helper:
+                await container.stop(deadline)
+        if self.proxy is not None:
+            await self.proxy.stop(max(deadline, time.monotonic() + _PROXY_GRACE))
+            self.proxy.serving = False
+
+    def _kill_containers(self) -> None:
+        for container in [*self.apps, *self.init, *([self.proxy] if self.proxy else [])]:
+            container.kill()
+
+    # -- status ---------------------------------------------------------------------------------------------------
+
+    async def _publish(self) -> None:
+        """Write the status when something has changed; ready only after every Envoy knows the pod."""
+        while True:
+            await self._dirty.wait()
+            self._dirty.clear()
+            want = self._all_ready()
+            if want and not self.serving:
+                self.serving = True
+                self._announce()  # containers are ready, the pod is not yet
+                await self._sync()
+                self._ready = self._all_ready()
+            elif not want and self.serving:
+                self.serving = self._ready = False
+                self._announce()
+                await self._sync()
+            self._announce()
+
+    def _all_ready(self) -> bool:
+        parts = [*self.apps, *([self.proxy] if self.proxy else [])]
+        parts += [container for container in self.init if container.helper]
+        return bool(parts) and not self._stopping and self._phase is None and all(part.status.ready for part in parts)
+
+    async def _sync(self) -> None:
+        try:
+            await self._shared.mesh.sync()
+        except Exception as error:
+            _LOG.exception("%s: the mesh did not take the change", self.id)
+            self._warn("MeshNotInSync", f"not every Envoy has acknowledged the change: {error}")
+
+    def _announce(self) -> None:
+        """Write the status, as far as it has changed."""
+        if self._frozen:
+            return
+
+        def change(pod: Obj) -> None:
+            if uid_of(pod) != self.uid:
+                raise NotFound("it is another pod of that name")
+            pod["status"] = pod_status(
+                pod,
+                init=self._statuses(pod, "initContainers", self.init),
+                containers=self._statuses(pod, "containers", [*self.apps, *([self.proxy] if self.proxy else [])]),
+                initialized=self._initialized,
+                ready=self._ready,
+                phase=self._phase,
+                time=now(),
+                reason=self._reason[0] if self._phase == "Failed" else "",
+                message=self._reason[1] if self._phase == "Failed" else "",
+            )
+
+        try:
+            self.pod = self._shared.store.modify("Pod", self.record.namespace, self.record.name, change)
+        except NotFound:
+            pass  # gone: the kubelet hears of it and stops this worker
+        except sqlite3.Error as error:
+            _LOG.error("%s: its status cannot be stored: %s", self.id, error)
+            asyncio.get_running_loop().call_later(_RETRY, self._dirty.set)
+
+    def _statuses(self, pod: Obj, field: str, containers: Sequence[Container]) -> list[ContainerStatus]:
+        by_name = {container.name: container.status for container in containers}
+        found = []
+        for spec in pod["spec"].get(field) or ():
+            status = by_name.get(spec["name"])
+            if status is None:
+                status = ContainerStatus(spec["name"], str(spec.get("image") or ""))
+            if self._reason[0] and "waiting" in status.state and self._phase is None:
+                status.state = waiting(*self._reason)
+            elif not self._initialized and field == "containers" and "waiting" in status.state and self.init:
+                status.state = waiting("PodInitializing")
+            found.append(status)
+        return found
+
+    def _warn(self, reason: str, message: str) -> None:
+        try:
+            self.events.event(self.pod, "Warning", reason, message)
+        except sqlite3.Error as error:
+            _LOG.error("%s: %s: %s (and the event cannot be stored: %s)", self.id, reason, message, error)
+
+    # -- the environment that pocket decides ----------------------------------------------------------------------
+
+    def _app_specs(self) -> list[Obj]:
+        """Containers of the application, native sidecars included."""
+        spec = self.pod["spec"]
+        own = [entry for entry in spec.get("initContainers") or () if entry.get("restartPolicy") == "Always"]
+        return own + [entry for entry in spec["containers"] if not (self.mode == "sidecar" and is_proxy(entry))]
+
+    def _listen_variables(self, container: Obj) -> dict[str, str]:
+        variables = {}
+        for index, entry in enumerate(container.get("ports") or ()):
+            port = str(self.record.app_ports[int(entry["containerPort"])])
+            if index == 0:
+                variables.update({"HOST": LOCALHOST, "PORT": port})
+            variables[f"PORT_{entry['containerPort']}"] = port
+        return variables
+
+    def _proxy_variables(self) -> dict[str, str]:
+        if self.mode != "sidecar":
+            return {}
+        proxy = f"http://127.0.0.1:{self.record.outbound_port}"
+        spared = "localhost,127.0.0.1"
+        return {
+            "http_proxy": proxy, "HTTP_PROXY": proxy, "https_proxy": proxy, "HTTPS_PROXY": proxy,
+            "no_proxy": spared, "NO_PROXY": spared,
+        }  # fmt: skip
+
+    def _substitute_variables(self) -> dict[str, str]:
+        variables = {}
+        for rule in substitutes.RULES:
+            port = self.record.substitute_ports.get(rule.hosts, self._shared.settings.emulator_port)
+            variables[rule.variable] = f"{rule.scheme}://127.0.0.1:{port}"
+        if (self.folder / "kubeconfig").exists():
+            variables["KUBECONFIG"] = str(self.folder / "kubeconfig")
+        return variables
+
+    def _service_links(self) -> dict[str, str]:
+        """As in Kubernetes: those of the Services that are there when the container starts."""
+        settings = self._shared.settings
+        links = {"KUBERNETES_SERVICE_HOST": LOCALHOST, "KUBERNETES_SERVICE_PORT": str(settings.api_port)}
+        if self.pod["spec"].get("enableServiceLinks") is False:
+            return links
+        services = self._shared.store.list("Service", self.record.namespace)
+        # By name and through the sidecar where there is one, so that routes apply.
+        address = _by_name if self.mode == "sidecar" else self._shared.addresses
+        return {**service_links(services, address), **links}
+
+    def _proxy(self) -> Proxy:
+        labels = labels_of(self.pod)
+        record = self.record
+        gateway = self.mode == "gateway"
+        return Proxy(
+            name=record.name,
+            namespace=record.namespace,
+            uid=record.uid,
+            directory=str(self.folder / inject.PROXY),
+            stats_port=record.stats_port,
+            mode="gateway" if gateway else "sidecar",
+            workload=self.workload(),
+            app=labels.get("app", ""),
+            version=labels.get("version", ""),
+            labels=labels,
+            service_account=str(self.pod["spec"].get("serviceAccountName") or "default"),
+            outbound_port=record.outbound_port,
+            inbound=tuple(
+                Inbound(port, listen, record.app_ports[port]) for port, listen in sorted(record.inbound_ports.items())
+            ),
+            substitutes=self._substitutes(),
+            gateway_ports=self._gateway_ports() if gateway else (),
+        )
+
+    def _substitutes(self) -> tuple[Substitute, ...]:
+        entries = self._shared.store.list("ServiceEntry")
+        return tuple(
+            Substitute(
+                substitutes.host_of(rule, entries),
+                rule.port,
+                self.record.substitute_ports[rule.hosts],
+                self._shared.settings.emulator_port,
+            )
+            for rule in substitutes.RULES
+            if rule.hosts in self.record.substitute_ports
+        )
+
+    def _gateway_ports(self) -> tuple[GatewayPort, ...]:
+        """The ports that the gateway's Service opens on the node."""
+        labels = labels_of(self.pod)
+        found = {
+            GatewayPort(int(port["port"]), int(port["nodePort"]))
+            for service in self._shared.store.list("Service", self.record.namespace)
+            if matches(service["spec"].get("selector"), labels)
+            for port in service["spec"].get("ports") or ()
+            if port.get("nodePort")
+        }
+        return tuple(sorted(found, key=lambda port: port.service_port))
+
+
+def _by_name(service: Obj, port: int) -> tuple[str, int] | None:
+    return name_of(service), port
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a pod's folder, whatever modes its programs have set."""
+
+    def again(function: Callable[[str], object], path: str, _: object) -> None:
+        with contextlib.suppress(OSError):
+            os.chmod(os.path.dirname(path), 0o700)
+            function(path)
+
+    shutil.rmtree(folder, onerror=again)
+
+

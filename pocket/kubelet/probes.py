@@ -1,0 +1,131 @@
+"""Probes and lifecycle hooks: asking a container whether it has started, is ready, is alive.
+
+https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import aiohttp
+
+from pocket.objects import Obj
+
+HOST = "127.0.0.1"
+_SHOWN = 1024  # characters of an answer that an Event shows
+_EAGER = 10.0  # seconds after the start in which we look more often than the period says
+_EAGER_PERIOD = 0.2  # seconds
+
+
+@dataclass(frozen=True)
+class Result:
+    """One answer."""
+
+    ok: bool
+    message: str = ""
+
+
+class Target(Protocol):
+    """The container, as a probe sees it."""
+
+    def port(self, name_or_number: str | int) -> int:
+        """The port on 127.0.0.1 where the container's port really is. Raises ValueError."""
+
+    async def execute(self, command: Sequence[str]) -> tuple[int, str]:
+        """Run a command in the container; its exit code and output."""
+
+
+class Streak:
+    """Counts answers until there are enough in a row to believe them. Pure."""
+
+    def __init__(self, probe: Obj) -> None:
+        self._successes = int(probe.get("successThreshold") or 1)
+        self._failures = int(probe.get("failureThreshold") or 3)
+        self._last: bool | None = None
+        self._count = 0
+
+    def add(self, ok: bool) -> bool | None:
+        """The verdict: True, False, or None while it is open."""
+        self._count = self._count + 1 if ok is self._last else 1
+        self._last = ok
+        return ok if self._count >= (self._successes if ok else self._failures) else None
+
+
+async def ask(probe: Obj, target: Target) -> Result:
+    """Do what a probe (or a hook) says, once."""
+    limit = float(probe.get("timeoutSeconds") or 1)
+    try:
+        async with asyncio.timeout(limit):
+            if "httpGet" in probe:
+                return await _http(probe["httpGet"], target)
+            if "tcpSocket" in probe:
+                _, writer = await asyncio.open_connection(HOST, target.port(probe["tcpSocket"]["port"]))
+                writer.close()
+                return Result(True)
+            if "exec" in probe:
+                code, output = await target.execute(probe["exec"].get("command") or [])
+                return Result(code == 0, output[:_SHOWN])
+            if "sleep" in probe:
+                await asyncio.sleep(float(probe["sleep"].get("seconds") or 0))
+                return Result(True)
+    except TimeoutError:
+        return Result(False, f"no answer within {limit:g} s")
+    except (OSError, aiohttp.ClientError, ValueError) as error:
+        return Result(False, str(error) or type(error).__name__)
+    return Result(False, f"{', '.join(sorted(probe))}: no kind of probe that pocket knows")
+
+
+async def watch(
+    probe: Obj,
+    once: Callable[[], Awaitable[Result]],
+    verdict: Callable[[bool], object],
+    failed: Callable[[Result], object],
+    *,
+    since: float,
+    eager: bool,
+) -> None:
+    """Ask in the probe's rhythm, without end; call `verdict` when enough answers agree, `failed` on each bad one.
+
+    `since` is when the container started (time.monotonic). `eager`: until the first good answer look five times a
+    second for the first 10 s, so that a start is noticed at once; failures count only in the probe's own rhythm.
+    """
+    period = float(probe.get("periodSeconds") or 10)
+    await asyncio.sleep(max(0.0, since + float(probe.get("initialDelaySeconds") or 0) - time.monotonic()))
+    streak = Streak(probe)
+    due = time.monotonic()
+    while True:
+        result = await once()
+        counts = time.monotonic() >= due
+        if result.ok:
+            eager = False
+        if result.ok or counts:
+            while due <= time.monotonic():
+                due += period
+            if not result.ok:
+                failed(result)
+            decided = streak.add(result.ok)
+            if decided is not None:
+                verdict(decided)
+        impatient = eager and "exec" not in probe and time.monotonic() - since < _EAGER
+        await asyncio.sleep(min(_EAGER_PERIOD, period) if impatient else max(0.0, due - time.monotonic()))
+
+
+async def _http(get: Obj, target: Target) -> Result:
+    secure = str(get.get("scheme") or "HTTP").upper() == "HTTPS"
+    host = get.get("host") or HOST
+    path = str(get.get("path") or "/")
+    url = f"{'https' if secure else 'http'}://{host}:{target.port(get['port'])}/{path.lstrip('/')}"
+    headers = {"User-Agent": "kube-probe/pocket", "Accept": "*/*", "Connection": "close"}
+    headers.update({str(entry["name"]): str(entry.get("value") or "") for entry in get.get("httpHeaders") or ()})
+    connector = aiohttp.TCPConnector(force_close=True, ssl=False)  # Kubernetes does not verify certificates here
+    async with (
+        aiohttp.ClientSession(connector=connector) as session,
+        session.get(url, headers=headers, allow_redirects=False) as response,
+    ):
+        body = await response.content.read(_SHOWN)
+        ok = 200 <= response.status < 400
+        return Result(ok, "" if ok else f"HTTP probe failed with statuscode: {response.status} {body[:100]!r}")

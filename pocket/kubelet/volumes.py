@@ -1,0 +1,146 @@
+"""A pod's volumes: folders in the pod's own folder, linked into each container's tree where it mounts them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pocket.kubelet.environment import (
+    ConfigError,
+    Find,
+    config_value,
+    field_value,
+    resource_value,
+    secret_value,
+)
+from pocket.objects import Obj, namespace_of
+
+SERVICE_ACCOUNT = "var/run/secrets/kubernetes.io/serviceaccount"
+HONOURED = ("emptyDir", "configMap", "secret", "projected", "downwardAPI")
+
+
+def prepare(pod: Obj, folder: Path, find: Find, account: Mapping[str, bytes]) -> None:
+    """Make (or bring up to date) every volume of the pod under `folder`.
+
+    `account` is what a serviceAccountToken source holds: token, ca.crt, namespace. Raises ConfigError and OSError.
+    """
+    for volume in pod["spec"].get("volumes") or ():
+        place = folder / str(volume["name"])
+        place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if "emptyDir" in volume:
+            continue
+        files = dict(_files(pod, volume, find, account))
+        for relative, content in files.items():
+            _write(place / relative, content)
+        for path in sorted(place.rglob("*")):
+            if not path.is_dir() and str(path.relative_to(place)) not in files:
+                path.unlink()
+
+
+def mount(pod: Obj, container: Obj, volumes: Path, rootfs: Path) -> None:
+    """Link the container's volumeMounts into its tree. Raises ConfigError and OSError."""
+    known = {volume["name"] for volume in pod["spec"].get("volumes") or ()}
+    for entry in sorted(container.get("volumeMounts") or (), key=lambda entry: str(entry["mountPath"])):
+        if entry["name"] not in known:
+            raise ConfigError(f'volumeMounts: the pod has no volume "{entry["name"]}"')
+        source = volumes / entry["name"]
+        if entry.get("subPath"):
+            source = source / entry["subPath"]
+            if not source.exists():
+                source.mkdir(parents=True)
+        link_in(rootfs, str(entry["mountPath"]), source)
+
+
+def link_in(rootfs: Path, mount_path: str, source: Path) -> None:
+    """Have `source` appear at `mount_path` of the container. Raises ConfigError."""
+    path = Path(os.path.normpath(rootfs / mount_path.lstrip("/")))
+    if path == rootfs or rootfs not in path.parents:
+        raise ConfigError(f"mountPath {mount_path}: pocket cannot mount there")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.is_dir():
+        shutil.rmtree(path)  # the container's own copy of what the mount hides
+    path.symlink_to(source)
+
+
+def mounted_at(container: Obj, mount_path: str) -> Obj | None:
+    """The volumeMount at that path, if there is one."""
+    for entry in container.get("volumeMounts") or ():
+        if str(entry["mountPath"]).rstrip("/") == mount_path:
+            return dict(entry)
+    return None
+
+
+def uses(pod: Obj, kind: str, name: str) -> bool:
+    """Does a volume of the pod show this ConfigMap or Secret?"""
+    for volume in pod["spec"].get("volumes") or ():
+        for source in [volume, *((volume.get("projected") or {}).get("sources") or ())]:
+            reference = source.get("configMap" if kind == "ConfigMap" else "secret") or {}
+            if name in (reference.get("name"), reference.get("secretName")):
+                return True
+    return False
+
+
+def _files(pod: Obj, volume: Obj, find: Find, account: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
+    kinds = [kind for kind in HONOURED if kind in volume]
+    if not kinds:
+        unknown = ", ".join(sorted(set(volume) - {"name"})) or "nothing"
+        known = ", ".join(HONOURED)
+        raise ConfigError(f'volume "{volume["name"]}": {unknown}: not supported by pocket, which has {known}')
+    for source in (volume["projected"].get("sources") or ()) if kinds[0] == "projected" else (volume,):
+        if "secret" in source:
+            yield from _keyed(pod, "Secret", source["secret"], find)
+        elif "configMap" in source:
+            yield from _keyed(pod, "ConfigMap", source["configMap"], find)
+        elif "serviceAccountToken" in source:
+            yield str(source["serviceAccountToken"]["path"]), account.get("token", b"")
+        elif "downwardAPI" in source:
+            for item in source["downwardAPI"].get("items") or ():
+                yield str(item["path"]), _downward(pod, item).encode()
+        else:
+            raise ConfigError(f'volume "{volume["name"]}": {", ".join(sorted(source))}: not supported by pocket')
+
+
+def _keyed(pod: Obj, kind: str, reference: Obj, find: Find) -> Iterator[tuple[str, bytes]]:
+    name = str(reference.get("secretName") or reference.get("name"))
+    obj = find(kind, namespace_of(pod), name)
+    if obj is None:
+        if reference.get("optional"):
+            return
+        raise ConfigError(f'{kind.lower()} "{name}" not found')
+    read = secret_value if kind == "Secret" else config_value
+    keys = sorted({**(obj.get("data") or {}), **(obj.get("stringData") or {}), **(obj.get("binaryData") or {})})
+    items = reference.get("items") or [{"key": key, "path": key} for key in keys]
+    for item in items:
+        value = read(obj, item["key"])
+        if value is not None:
+            yield str(item["path"]), value
+        elif not reference.get("optional"):
+            raise ConfigError(f"references non-existent {kind.lower()} key: {item['key']}")
+
+
+def _downward(pod: Obj, item: Obj) -> str:
+    if "fieldRef" in item:
+        return field_value(pod, str(item["fieldRef"]["fieldPath"]))
+    reference = item["resourceFieldRef"]
+    for container in pod["spec"]["containers"]:
+        if container["name"] == reference.get("containerName"):
+            return resource_value(container, reference)
+    raise ConfigError(f'resourceFieldRef: no container "{reference.get("containerName")}"')
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Readable by the owner alone; a reader sees the old content or the new one."""
+    if os.pardir in path.parts:
+        raise ConfigError(f"{path}: must not contain ..")
+    if path.is_file() and path.read_bytes() == content:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_name(f".{path.name}.new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    temporary.replace(path)
