@@ -316,7 +316,8 @@ async def validate(proxy: Proxy, config: EnvoyConfig) -> str | None:
 def objection(output: str) -> str:
     """The line of Envoy's output that says what is wrong: the last one, without the configuration it repeats."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    return re.sub(r"^(\[[^]]*\]\s*)*(error initializing configuration '[^']*': )?", "", lines[-1]) if lines else "no word"
+    prefix = r"^(\[[^]]*\]\s*)*(error initializing configuration '[^']*': )?"
+    return re.sub(prefix, "", lines[-1]) if lines else "no word"
 
 
 def _error_states(node: Any) -> list[dict[str, Any]]:
