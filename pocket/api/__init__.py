@@ -1,0 +1,1 @@
+"""The part of the Kubernetes API that kubectl needs, over pocket's store."""

@@ -1,0 +1,41 @@
+"""What the API server needs from the rest of pocket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pocket.objects import FieldError, Obj
+
+
+@dataclass(frozen=True)
+class ExecContext:
+    """Where and how a command in a container runs."""
+
+    cwd: Path
+    env: dict[str, str]
+
+
+class PodRuntime(Protocol):
+    """The kubelet's side of `kubectl logs` and `kubectl exec`."""
+
+    def log_file(self, pod: Obj, container: str, previous: bool) -> Path:
+        """The log of a container, or of the run before its last restart; the file need not exist."""
+        ...
+
+    def exec_context(self, pod: Obj, container: str) -> ExecContext:
+        """Raises LookupError when the container has no files yet."""
+        ...
+
+
+class Admission(Protocol):
+    """The rules for the custom resources (Istio, ServiceMonitor)."""
+
+    def check(self, obj: Obj) -> list[FieldError]:
+        """What is wrong with it; `unknown field` is the message for a field that the kind does not have."""
+        ...
+
+    def warnings(self, obj: Obj) -> list[str]:
+        """What is accepted but probably not meant."""
+        ...

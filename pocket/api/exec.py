@@ -1,0 +1,348 @@
+"""`kubectl exec`: a command in a container's files and environment, over a WebSocket.
+
+The protocols are v5.channel.k8s.io and v4.channel.k8s.io: every message begins with the number of its channel
+(https://kubernetes.io/docs/reference/using-api/websockets/). In v5 the message 255 N closes channel N, which is how
+the end of the standard input arrives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import struct
+import termios
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from pocket.api import containers, errors
+from pocket.api import web as w
+from pocket.api.contracts import ExecContext, PodRuntime
+from pocket.api.registry import Registry
+from pocket.api.target import Target
+from pocket.objects import Obj, kind_of, uid_of
+
+STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
+PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
+
+_CHUNK = 32 * 1024  # bytes
+_HANGUP = 2.0  # seconds that a command has after SIGHUP, when its client has gone, before SIGKILL
+
+# A session leader that opens a terminal makes it its own: this is how a shell gets job control, without code of ours
+# between fork and exec. Only builtins, since PATH is the container's.
+_ON_TERMINAL = 'terminal=$1; shift; exec "$@" <>"$terminal" >&0 2>&0'
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the client asks for."""
+
+    command: list[str]
+    stdin: bool
+    stdout: bool
+    stderr: bool
+    tty: bool
+
+
+@dataclass
+class _Session:
+    """One command and its connection."""
+
+    socket: web.WebSocketResponse
+    options: Options
+    process: asyncio.subprocess.Process
+    terminal: int = -1  # our side of the terminal; -1 without
+    closers: list[Callable[[], None]] = field(default_factory=list)
+
+
+class Exec:
+    """The subresource `exec` of pods; `attach` and `portforward` are refused here by name."""
+
+    def __init__(self, registry: Registry, runtime: PodRuntime, streams: set[asyncio.Task[object]]) -> None:
+        self._registry = registry
+        self._runtime = runtime
+        self._streams = streams
+
+    async def handle(self, request: web.Request, target: Target) -> web.StreamResponse:
+        """Answer a request. Raises ApiError."""
+        pod = self._registry.get(target)
+        if target.subresource == "attach":
+            raise errors.ApiError(
+                501, "NotImplemented",
+                "pocket does not attach to a running process: use `kubectl logs -f` or `kubectl exec`",
+            )  # fmt: skip
+        if target.subresource == "portforward":
+            raise errors.ApiError(
+                501, "NotImplemented",
+                "pocket does not forward ports: every pod listens on 127.0.0.1 already, see `kubectl describe pod`",
+            )  # fmt: skip
+        options = _options(request)
+        container = containers.choose(pod, request.query.get("container", ""))
+        containers.refuse_exec(pod, container)
+        if request.headers.get("Upgrade", "").lower() != "websocket":
+            raise errors.bad_request(
+                "pocket runs commands over WebSocket only: use kubectl 1.31 or newer, "
+                "or set KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true"
+            )
+        try:
+            context = self._runtime.exec_context(pod, container)
+        except LookupError as error:
+            raise errors.ApiError(500, "InternalError", f"Internal error occurred: {error}") from None
+        socket = web.WebSocketResponse(protocols=PROTOCOLS, max_msg_size=4 * 1024 * 1024, compress=False, timeout=2)
+        if not socket.can_prepare(request).ok:
+            raise errors.bad_request("this is no WebSocket handshake")
+        await socket.prepare(request)
+        if socket.ws_protocol is None:
+            await socket.close(code=1002, message=b"speak v5.channel.k8s.io or v4.channel.k8s.io")
+            return socket
+        task = asyncio.current_task()
+        if task is not None:
+            self._streams.add(task)
+        try:
+            await self._run(socket, options, context, pod)
+        finally:
+            if task is not None:
+                self._streams.discard(task)
+        return socket
+
+    async def _run(self, socket: web.WebSocketResponse, options: Options, context: ExecContext, pod: Obj) -> None:
+        """Start the command, carry its streams, tell how it ended."""
+        try:
+            session = await _start(socket, options, context)
+        except OSError as error:
+            await _finish(socket, _not_started(options.command[0], error))
+            return
+        process = session.process
+        ended = asyncio.ensure_future(process.wait())
+        output = [asyncio.ensure_future(part) for part in _outputs(session)]
+        gone = asyncio.ensure_future(_read_client(session))
+        removed = asyncio.ensure_future(self._removed(pod))
+        try:
+            await asyncio.wait({ended, gone, removed}, return_when=asyncio.FIRST_COMPLETED)
+            if ended.done():
+                # Children may hold the pipes open for long; what the command itself wrote is there at once.
+                await asyncio.wait(output, timeout=1.0) if output else None
+                await _finish(socket, _status_of(process.returncode or 0))
+            elif removed.done():
+                _kill(process, signal.SIGKILL)
+                await _finish(socket, _status_of(128 + signal.SIGKILL))
+        finally:
+            for part in (*output, gone, removed):
+                part.cancel()
+            await asyncio.gather(*output, gone, removed, return_exceptions=True)
+            for close in session.closers:
+                close()
+            await _end(process)
+            await asyncio.gather(ended, return_exceptions=True)
+
+    async def _removed(self, pod: Obj) -> None:
+        """Wait until the pod is gone: a command does not outlive its container."""
+        async for event in self._registry.store.watch():
+            if event.type == "DELETED" and kind_of(event.object) == "Pod" and uid_of(event.object) == uid_of(pod):
+                return
+
+
+def _options(request: web.Request) -> Options:
+    command = request.query.getall("command", [])
+    if not command:
+        raise errors.bad_request("you must specify at least 1 command")
+    tty = w.flag(request, "tty")
+    options = Options(
+        command,
+        stdin=w.flag(request, "stdin"),
+        stdout=w.flag(request, "stdout"),
+        stderr=w.flag(request, "stderr") and not tty,
+        tty=tty,
+    )
+    if not (options.stdin or options.stdout or options.stderr):
+        raise errors.bad_request("you must specify at least one of stdin, stdout, stderr")
+    return options
+
+
+async def _start(socket: web.WebSocketResponse, options: Options, context: ExecContext) -> _Session:
+    """Start the command in a session of its own. Raises OSError."""
+    if not options.tty:
+        process = await asyncio.create_subprocess_exec(
+            *options.command,
+            cwd=context.cwd,
+            env=context.env,
+            stdin=asyncio.subprocess.PIPE if options.stdin else asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE if options.stdout else asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE if options.stderr else asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+            limit=_CHUNK,
+        )
+        return _Session(socket, options, process)
+    ours, theirs = os.openpty()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            "/bin/sh", "-c", _ON_TERMINAL, "exec", os.ttyname(theirs), *options.command,
+            cwd=context.cwd,
+            env={"TERM": "xterm", **context.env},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )  # fmt: skip
+    except BaseException:
+        os.close(ours)
+        raise
+    finally:
+        os.close(theirs)
+    os.set_blocking(ours, False)
+    return _Session(socket, options, process, ours, [lambda: os.close(ours)])
+
+
+def _outputs(session: _Session) -> list[Coroutine[Any, Any, None]]:
+    """The coroutines that carry what the command writes."""
+    if session.terminal >= 0:
+        return [_from_terminal(session)]
+    process = session.process
+    pairs = ((STDOUT, process.stdout), (STDERR, process.stderr))
+    return [_from_pipe(session.socket, channel, pipe) for channel, pipe in pairs if pipe is not None]
+
+
+async def _from_pipe(socket: web.WebSocketResponse, channel: int, pipe: asyncio.StreamReader) -> None:
+    with contextlib.suppress(ConnectionError):
+        while chunk := await pipe.read(_CHUNK):
+            await socket.send_bytes(bytes([channel]) + chunk)
+
+
+async def _from_terminal(session: _Session) -> None:
+    loop = asyncio.get_running_loop()
+    readable = asyncio.Event()
+    loop.add_reader(session.terminal, readable.set)
+    try:
+        while True:
+            await readable.wait()
+            readable.clear()
+            try:
+                chunk = os.read(session.terminal, _CHUNK)
+            except BlockingIOError:
+                continue
+            except OSError:
+                return  # EIO: nobody has the terminal open any more
+            if not chunk:
+                return
+            await session.socket.send_bytes(bytes([STDOUT]) + chunk)
+            readable.set()  # there may be more: a level-triggered reader would tell us, but only in the next round
+    except ConnectionError:
+        return
+    finally:
+        loop.remove_reader(session.terminal)
+
+
+async def _read_client(session: _Session) -> None:
+    """Carry the client's input to the command; returns when the client has gone."""
+    async for message in session.socket:
+        if message.type is not WSMsgType.BINARY or not message.data:
+            continue
+        channel, data = message.data[0], message.data[1:]
+        if channel == STDIN and session.options.stdin:
+            await _to_command(session, data)
+        elif channel == RESIZE and session.terminal >= 0:
+            _resize(session.terminal, data)
+        elif channel == CLOSE and data[:1] == bytes([STDIN]):
+            await _end_of_input(session)
+
+
+async def _to_command(session: _Session, data: bytes) -> None:
+    if session.terminal >= 0:
+        await _to_terminal(session.terminal, data)
+        return
+    pipe = session.process.stdin
+    if pipe is None:
+        return
+    with contextlib.suppress(ConnectionError):  # the command reads no more
+        pipe.write(data)
+        await pipe.drain()
+
+
+async def _to_terminal(terminal: int, data: bytes) -> None:
+    loop = asyncio.get_running_loop()
+    while data:
+        try:
+            data = data[os.write(terminal, data) :]
+        except BlockingIOError:
+            writable = asyncio.Event()
+            loop.add_writer(terminal, writable.set)
+            try:
+                await writable.wait()
+            finally:
+                loop.remove_writer(terminal)
+        except OSError:
+            return  # the command has ended
+
+
+async def _end_of_input(session: _Session) -> None:
+    if session.terminal >= 0:
+        await _to_terminal(session.terminal, b"\x04")  # what a person types for the end of input
+    elif session.process.stdin is not None:
+        session.process.stdin.close()
+
+
+def _resize(terminal: int, data: bytes) -> None:
+    try:
+        size = json.loads(data)
+        packed = struct.pack("HHHH", int(size["Height"]), int(size["Width"]), 0, 0)
+    except (ValueError, KeyError, TypeError, struct.error):
+        return  # a size that makes no sense changes nothing
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, packed)
+
+
+def _kill(process: asyncio.subprocess.Process, number: int) -> None:
+    """Signal the command's own group; it is the leader of a session that we made for it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """See to it that the command and its group end: SIGHUP as from a terminal that is gone, then SIGKILL."""
+    if process.returncode is not None:
+        return
+    _kill(process, signal.SIGHUP)
+    try:
+        async with asyncio.timeout(_HANGUP):
+            await process.wait()
+    except TimeoutError:
+        _kill(process, signal.SIGKILL)
+        await process.wait()
+
+
+async def _finish(socket: web.WebSocketResponse, status: Obj) -> None:
+    """Send the final status and close."""
+    with contextlib.suppress(ConnectionError):
+        await socket.send_bytes(bytes([ERROR]) + w.encode(status))
+        await socket.close()
+
+
+def _status_of(code: int) -> Obj:
+    """The Status that tells an exit code; a negative one is a signal, told as a shell tells it."""
+    code = 128 - code if code < 0 else code
+    if code == 0:
+        return {"metadata": {}, "status": "Success"}
+    return {
+        "metadata": {},
+        "status": "Failure",
+        "reason": "NonZeroExitCode",
+        "message": f"command terminated with non-zero exit code: exit status {code}",
+        "details": {"causes": [{"reason": "ExitCode", "message": str(code)}]},
+    }
+
+
+def _not_started(program: str, error: OSError) -> Obj:
+    known = isinstance(error, FileNotFoundError)
+    why = f'exec: "{program}": executable file not found in $PATH' if known else f'exec: "{program}": {error.strerror}'
+    return {
+        "metadata": {},
+        "status": "Failure",
+        "reason": "InternalError",
+        "message": f"Internal error occurred: error executing command in container: {why}",
+        "code": 500,
+    }

@@ -1,0 +1,301 @@
+"""The requests about resources: get, list, watch, create, replace, patch, delete and the plain subresources."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from aiohttp import web
+
+from pocket.api import decode, discovery, errors, patch, reviews, schema, selectors, strategic, tables, watching
+from pocket.api import web as w
+from pocket.api.registry import DeleteOptions, Registry, Result
+from pocket.api.target import Target
+from pocket.objects import FieldError, Obj
+
+_MERGE = "application/merge-patch+json"
+_JSON = "application/json-patch+json"
+_STRATEGIC = "application/strategic-merge-patch+json"
+_APPLY = "application/apply-patch+yaml"
+_PLAIN = ("", "application/json", "application/yaml", "application/octet-stream", "text/plain")
+
+
+class Resources:
+    """Handlers of the requests that mean a resource."""
+
+    def __init__(self, registry: Registry, streams: set[asyncio.Task[object]]) -> None:
+        self._registry = registry
+        self._streams = streams
+
+    async def handle(self, request: web.Request, target: Target) -> web.StreamResponse:
+        """Answer a request. Raises ApiError."""
+        if target.subresource == "scale":
+            return await self._scale(request, target)
+        if target.subresource == "eviction":
+            return await self._evict(request, target)
+        if target.subresource == "token":
+            raise errors.ApiError(
+                501,
+                "NotImplemented",
+                "pocket issues no tokens for service accounts: its API has one token, which is in your kubeconfig",
+            )
+        if target.subresource == "finalize":
+            return await self._finalize(request, target)
+        if target.subresource not in ("", "status"):
+            raise errors.method_not_allowed()
+        match request.method, target.name is not None:
+            case "GET", True if not w.flag(request, "watch"):
+                return self._get(request, target)
+            case "GET", _:
+                return await self._list_or_watch(request, target)
+            case "POST", False:
+                return await self._create(request, target)
+            case "PUT", True:
+                return await self._replace(request, target)
+            case "PATCH", True:
+                return await self._patch(request, target)
+            case "DELETE", True if not target.subresource:
+                return await self._delete(request, target)
+            case "DELETE", False:
+                return await self._delete_collection(request, target)
+        raise errors.method_not_allowed()
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def _get(self, request: web.Request, target: Target) -> web.Response:
+        obj = self._registry.get(target)
+        return w.answer(self._formed(request, target, obj))
+
+    def _formed(self, request: web.Request, target: Target, obj: Obj) -> Obj:
+        """One object in the form that the client reads."""
+        match w.accept(request).form:
+            case "table":
+                return tables.table(target.kind, [obj], watching.included(request), obj["metadata"]["resourceVersion"])
+            case "partial":
+                return tables.partial(obj)
+        return obj
+
+    async def _list_or_watch(self, request: web.Request, target: Target) -> web.StreamResponse:
+        fields = request.query.get("fieldSelector", "")
+        if target.name is not None:
+            fields = f"metadata.name={target.name}" + (f",{fields}" if fields else "")
+        if target.kind.namespaced and target.namespace is None and request.method != "GET":
+            raise errors.method_not_allowed()
+        predicate = selectors.predicate(target.kind, request.query.get("labelSelector", ""), fields)
+        if w.flag(request, "watch"):
+            return await watching.serve(request, self._registry.store, target, predicate, self._streams)
+        objects = self._registry.list_all(target, predicate)
+        version = str(self._registry.store.version)
+        match w.accept(request).form:
+            case "table":
+                return w.answer(tables.table(target.kind, objects, watching.included(request), version))
+            case "partial":
+                return w.answer(
+                    {
+                        "kind": "PartialObjectMetadataList",
+                        "apiVersion": "meta.k8s.io/v1",
+                        "metadata": {"resourceVersion": version},
+                        "items": [tables.partial(obj) for obj in objects],
+                    }
+                )
+        return w.answer(_list(target, objects, version))
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    async def _create(self, request: web.Request, target: Target) -> web.Response:
+        if target.kind.namespaced and target.namespace is None:
+            raise errors.method_not_allowed()
+        obj, duplicates = await _body_object(request)
+        result = self._registry.create(target, obj, duplicates, w.write_options(request))
+        return self._written(request, target, result)
+
+    async def _replace(self, request: web.Request, target: Target) -> web.Response:
+        obj, duplicates = await _body_object(request)
+        return self._written(request, target, self._registry.replace(target, obj, duplicates, w.write_options(request)))
+
+    async def _patch(self, request: web.Request, target: Target) -> web.Response:
+        options = w.write_options(request)
+        if request.content_type == _APPLY:
+            if not request.query.get("fieldManager"):
+                raise errors.bad_request(
+                    "PatchOptions.meta.k8s.io is invalid: fieldManager: Required value: is required for apply patch"
+                )
+            obj, duplicates = decode.parse_object(await request.read(), "yaml")
+            return self._written(request, target, self._registry.apply(target, obj, duplicates, options))
+        change = await _change(request, target)
+        return self._written(request, target, self._registry.patch(target, change, options))
+
+    def _written(self, request: web.Request, target: Target, result: Result) -> web.Response:
+        return w.answer(self._formed(request, target, result.object), 201 if result.created else 200, result.warnings)
+
+    # -- deleting -----------------------------------------------------------------------------------------------------
+
+    async def _delete(self, request: web.Request, target: Target) -> web.Response:
+        obj, gone = self._registry.delete(target, await _delete_options(request))
+        if gone and target.kind.name != "Pod":
+            return w.answer(errors.success(target.kind, target.name or "", obj["metadata"]["uid"]))
+        return w.answer(obj)
+
+    async def _delete_collection(self, request: web.Request, target: Target) -> web.Response:
+        if target.kind.namespaced and target.namespace is None:
+            raise errors.method_not_allowed()
+        if "deletecollection" not in discovery.verbs(target.kind) or target.kind.name == "Namespace":
+            raise errors.method_not_allowed()
+        options = await _delete_options(request)
+        predicate = selectors.predicate(
+            target.kind, request.query.get("labelSelector", ""), request.query.get("fieldSelector", "")
+        )
+        deleted = [
+            self._registry.delete(replace(target, name=obj["metadata"]["name"]), options)[0]
+            for obj in self._registry.list_all(target, predicate)
+        ]
+        return w.answer(_list(target, deleted, str(self._registry.store.version)))
+
+    # -- subresources -------------------------------------------------------------------------------------------------
+
+    async def _scale(self, request: web.Request, target: Target) -> web.Response:
+        obj = self._registry.get(target)
+        if request.method == "GET":
+            return w.answer(_scale_of(obj))
+        old = _scale_of(obj)
+        if request.method == "PUT":
+            new, _ = await _body_object(request)
+        elif request.method == "PATCH":
+            new = (await _change(request, target))(old)
+        else:
+            raise errors.method_not_allowed()
+        spec = new.get("spec") or {}
+        replicas = spec.get("replicas", 0) if isinstance(spec, dict) else None
+        if not isinstance(replicas, int) or isinstance(replicas, bool):
+            raise errors.bad_request("Scale: spec.replicas must be a whole number")
+        if replicas < 0:
+            why = f"Invalid value: {replicas}: must be greater than or equal to 0"
+            raise errors.invalid(target.kind, target.name or "", [FieldError("spec.replicas", why)])
+        version = str((new.get("metadata") or {}).get("resourceVersion") or "")
+        result = self._registry.scale(target, replicas, version, w.write_options(request))
+        return w.answer(_scale_of(result.object))
+
+    async def _evict(self, request: web.Request, target: Target) -> web.Response:
+        if request.method != "POST":
+            raise errors.method_not_allowed()
+        body, _ = await _body_object(request)
+        pod_target = Target(target.kind, target.version, target.namespace, target.name)
+        pod = self._registry.get(pod_target)
+        budgets = self._registry.store.list("PodDisruptionBudget", target.namespace)
+        reviews.refuse_disruption(pod, budgets, self._registry.store.list("Pod", target.namespace))
+        self._registry.delete(pod_target, _options_from(body.get("deleteOptions") or {}, request))
+        return w.answer({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201)
+
+    async def _finalize(self, request: web.Request, target: Target) -> web.Response:
+        if request.method != "PUT":
+            raise errors.method_not_allowed()
+        obj, duplicates = await _body_object(request)
+        plain = Target(target.kind, target.version, None, target.name)
+        return w.answer(self._registry.replace(plain, obj, duplicates, w.write_options(request)).object)
+
+
+def _list(target: Target, objects: list[Obj], version: str) -> Obj:
+    return {
+        "kind": f"{target.kind.name}List",
+        "apiVersion": target.api_version,
+        "metadata": {"resourceVersion": version},
+        "items": objects,
+    }
+
+
+def _scale_of(obj: Obj) -> Obj:
+    """The Scale of a Deployment or a ReplicaSet."""
+    meta, spec, status = obj["metadata"], obj["spec"], obj.get("status") or {}
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {
+            key: meta[key]
+            for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+            if key in meta
+        },
+        "spec": {"replicas": spec.get("replicas", 1)},
+        "status": {"replicas": status.get("replicas", 0), "selector": tables.selector_text(spec.get("selector"))},
+    }
+
+
+async def _body_object(request: web.Request) -> tuple[Obj, list[str]]:
+    content_type = request.content_type
+    if content_type not in _PLAIN:
+        raise errors.unsupported_media_type(
+            "the body of the request was in an unknown format - accepted media types include: "
+            "application/json, application/yaml"
+        )
+    body = await request.read()
+    if not body:
+        raise errors.bad_request("the request needs a body")
+    return decode.parse_object(body, content_type)
+
+
+async def _change(request: web.Request, target: Target) -> Callable[[Obj], Obj]:
+    """The function that a patch is. Raises ApiError 400, 415."""
+    kind = request.content_type
+    builtin = schema.is_builtin(target.kind)
+    if kind not in (_MERGE, _JSON) and not (kind == _STRATEGIC and builtin):
+        known = [_JSON, _MERGE, _APPLY, *([_STRATEGIC] if builtin else [])]
+        raise errors.unsupported_media_type(
+            "the body of the request was in an unknown format - accepted media types include: " + ", ".join(known)
+        )
+    body, _ = decode.parse(await request.read(), "json")
+    if kind != _JSON and not isinstance(body, dict):
+        raise errors.bad_request("the patch must be an object")
+    type_name = schema.type_of_kind(target.kind) if builtin and target.subresource != "scale" else None
+
+    def change(old: Obj) -> Obj:
+        try:
+            if kind == _JSON:
+                new: Any = patch.json_patch(old, body)
+            elif kind == _MERGE:
+                new = patch.merge(old, body)
+            else:
+                new = strategic.merge(old, body, type_name)
+        except patch.PatchError as error:
+            message = f"the server rejected our request due to an error in our request: {error}"
+            raise errors.ApiError(422, "Invalid", message) from None
+        if not isinstance(new, dict) or not isinstance(new.get("metadata"), dict):
+            raise errors.bad_request("the patch leaves no object")
+        return new
+
+    return change
+
+
+async def _delete_options(request: web.Request) -> DeleteOptions:
+    body = await request.read()
+    options: Obj = {}
+    if body.strip():
+        options, _ = decode.parse_object(body, request.content_type)
+    return _options_from(options, request)
+
+
+def _options_from(options: Obj, request: web.Request) -> DeleteOptions:
+    """From the body, else from the query. Raises ApiError 400."""
+    grace = options.get("gracePeriodSeconds")
+    if grace is None:
+        grace = w.number(request, "gracePeriodSeconds")
+    if grace is not None and (not isinstance(grace, int) or isinstance(grace, bool)):
+        raise errors.bad_request("gracePeriodSeconds must be a whole number")
+    propagation = options.get("propagationPolicy") or request.query.get("propagationPolicy") or ""
+    if options.get("orphanDependents") is True and not propagation:
+        propagation = "Orphan"
+    if propagation not in ("", "Background", "Foreground", "Orphan"):
+        raise errors.bad_request(
+            f'propagationPolicy: Unsupported value: "{propagation}": '
+            'supported values: "Foreground", "Background", "Orphan"'
+        )
+    preconditions = options.get("preconditions") or {}
+    if not isinstance(preconditions, dict):
+        raise errors.bad_request("preconditions must be an object")
+    return DeleteOptions(
+        dry_run=w.dry_run([*(options.get("dryRun") or ()), *request.query.getall("dryRun", [])]),
+        grace=grace,
+        propagation=propagation,
+        uid=str(preconditions.get("uid") or ""),
+        resource_version=str(preconditions.get("resourceVersion") or ""),
+    )
