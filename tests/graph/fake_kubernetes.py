@@ -1,0 +1,209 @@
+"""A stand-in for the Kubernetes API: the project's own objects (cluster/), and the pods that each state has.
+
+Run it: python tests/graph/fake_kubernetes.py [--port N] [--state canary]; POST /fixture, POST /down as fake_prometheus.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import world
+
+ROOT = Path(__file__).parents[2]
+Obj = dict[str, Any]
+
+PLURALS = {
+    "Namespace": "namespaces",
+    "Service": "services",
+    "Deployment": "deployments",
+    "Pod": "pods",
+    "VirtualService": "virtualservices",
+    "DestinationRule": "destinationrules",
+    "ServiceEntry": "serviceentries",
+    "Gateway": "gateways",
+}
+
+
+def project_objects() -> list[Obj]:
+    """The objects in cluster/, with the variables of config.mak replaced."""
+    found: list[Obj] = []
+    for file in sorted((ROOT / "cluster").glob("*.yaml")):
+        if file.name in ("s2-vs-v1.yaml", "s2-vs-v2.yaml", "db-vs-delay.yaml", "db-vs-fault.yaml"):
+            continue
+        found += documents(file)
+    return found
+
+
+def documents(file: Path) -> list[Obj]:
+    text = file.read_text().replace("${REGION}", "us-west-2")
+    return [document for document in yaml.safe_load_all(text) if document]
+
+
+def music_routes(state: str) -> list[Obj]:
+    """The routes of the music service: the project's files, with the weights of the state."""
+    weights = {"canary": (90, 10), "fixed": (90, 10), "operations": (90, 10), "shifted": (0, 100)}.get(state, (100, 0))
+    objects = documents(ROOT / "cluster" / "s2-vs-v1.yaml")
+    for obj in objects:
+        for route in obj["spec"]["http"]:
+            for target, weight in zip(route["route"], weights, strict=True):
+                target["weight"] = weight
+    return objects
+
+
+def namespace(name: str, **labels: str) -> Obj:
+    return {"kind": "Namespace", "metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name, **labels}}}
+
+
+def deployment(name: str, space: str, labels: dict[str, str]) -> Obj:
+    return {
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": space, "labels": labels},
+        "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}}},
+    }
+
+
+def pod(owner: Obj, *, sidecar: bool, gateway: bool = False) -> Obj:
+    labels = {**owner["spec"]["template"]["metadata"]["labels"], "pod-template-hash": "6d5f7c"}
+    name = owner["metadata"]["name"]
+    containers = [{"name": "istio-proxy"}] if gateway else [{"name": labels["app"]}]
+    if sidecar and not gateway:
+        containers.append({"name": "istio-proxy"})
+    return {
+        "kind": "Pod",
+        "metadata": {
+            "name": f"{name}-6d5f7c-abcde",
+            "namespace": owner["metadata"]["namespace"],
+            "labels": labels,
+            "ownerReferences": [{"kind": "ReplicaSet", "name": f"{name}-6d5f7c", "controller": True}],
+        },
+        "spec": {"containers": containers},
+        "status": {"phase": "Running"},
+    }
+
+
+@functools.cache
+def objects(state: str) -> list[Obj]:
+    """Everything in the cluster in one state."""
+    return list(_objects(state))
+
+
+def _objects(state: str) -> Iterator[Obj]:
+    inside = state != "nosidecar"
+    yield namespace("default")
+    yield namespace("istio-system")
+    yield namespace(world.NS, **({"istio-injection": "enabled"} if inside else {}))
+    ingress = deployment(
+        "istio-ingressgateway", "istio-system", {"app": "istio-ingressgateway", "istio": "ingressgateway"}
+    )
+    yield from (ingress, pod(ingress, sidecar=True, gateway=True))
+    if state == "big":
+        whos = {flow.target.workload: flow.target for flow in world.STATES["big"] if flow.target is not world.NOBODY}
+        for who in whos.values():
+            made = deployment(who.workload, world.NS, {"app": who.app, "version": who.version})
+            yield from (made, pod(made, sidecar=True))
+            yield {
+                "kind": "Service",
+                "metadata": {"name": who.app, "namespace": world.NS, "labels": {"app": who.app}},
+                "spec": {"selector": {"app": who.app}},
+            }
+        return
+    for obj in project_objects():
+        if obj["kind"] in PLURALS and obj["kind"] not in ("Namespace", "Deployment"):
+            yield obj
+    yield from music_routes(state)
+    versions = [world.S1, world.S2V1, world.S2V2, world.DB]
+    for who in versions if state not in ("v1", "unreached") else [who for who in versions if who is not world.S2V2]:
+        made = deployment(who.workload, world.NS, {"app": who.app, "version": who.version})
+        yield from (made, pod(made, sidecar=inside))
+
+
+class FakeKubernetes:
+    """Serves lists. `url` needs no credentials."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.state = "v1"
+        self.down = False
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def list(self, path: str) -> Obj | None:
+        """The list at a path of the API, or None where there is none."""
+        parts = path.strip("/").split("/")
+        plural, space = parts[-1], parts[-2] if len(parts) > 3 and parts[-3] == "namespaces" else None
+        kinds = [kind for kind, name in PLURALS.items() if name == plural]
+        if not kinds or ("networking.istio.io" in path and "/v1/" not in path):
+            return None
+        items = [obj for obj in objects(self.state) if obj["kind"] == kinds[0]]
+        return {"items": [obj for obj in items if space is None or obj["metadata"].get("namespace") == space]}
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        fake = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                path = self.path.split("?")[0]
+                answer = {"gitVersion": "v1.33.0"} if path == "/version" else fake.list(path)
+                if fake.down:
+                    return self._send(503, {})
+                return self._send(200, answer) if answer is not None else self._send(404, {})
+
+            def do_POST(self) -> None:
+                asked = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+                if self.path == "/fixture":
+                    fake.state = asked["name"]
+                else:
+                    fake.down = bool(asked["down"])
+                self._send(200, {})
+
+            def _send(self, status: int, body: Obj) -> None:
+                data = json.dumps(body).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        return Handler
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--port", type=int, default=0)
+    arguments.add_argument("--state", default="v1", choices=sorted(world.STATES))
+    options = arguments.parse_args()
+    fake = FakeKubernetes(options.port)
+    fake.state = options.state
+    print(f"ready {fake.url}", flush=True)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    stop.wait()
+    fake.close()
+
+
+if __name__ == "__main__":
+    main()
