@@ -11,17 +11,22 @@ from graph.appenders.istio import of_service
 from graph.cluster import Cluster, Obj, full_host, is_host_of, name_of, namespace_of
 from graph.details import believed
 from graph.queries import ENDS, REQUEST
+from graph.rows import Row
 
 Json = dict[str, Any]
 
 
-def describe(
-    cluster: Cluster, namespace: str, service: str, observed: Mapping[str, float], start: float
-) -> Json | None:
+Observed = Mapping[tuple[str, str], float]
+"""Requests by way in (`gateway` or `mesh`) and version (the destination's canonical revision)."""
+
+WAYS = ("gateway", "mesh")
+
+
+def describe(cluster: Cluster, namespace: str, service: str, observed: Observed, start: float) -> Json | None:
     """The routes of a service and the requests that each version got; None if no VirtualService routes to it.
 
-    observed: requests by version (the destination's canonical revision), without those from outside the mesh, which
-    ask a pod and not the service. start: when the window began (unix seconds).
+    A VirtualService binds a gateway, the mesh, or both: each route is compared with the requests that came its way.
+    start: when the window began (unix seconds).
     """
     virtual_services = of_service(cluster, namespace, service)
     if not virtual_services:
@@ -39,9 +44,9 @@ def describe(
             for target in route.get("route") or ()
         )
     ]
-    comparable = len(routes) == 1
     for route in routes:
-        _observe(route["destinations"], observed, comparable)
+        comparable = all(sum(way in other["via"] for other in routes) == 1 for way in route["via"])
+        _observe(route["destinations"], by_version(observed, route["via"]), comparable)
     return {
         "service": {"namespace": namespace, "name": service},
         "virtualServices": [
@@ -61,7 +66,7 @@ def describe(
 
 
 def observed_query(namespace: str, service: str, seconds: int) -> str:
-    """Requests by version of a service. Sources outside the mesh (Prometheus' scrapes) do not pass the routes."""
+    """Requests of a service by source and version. What comes from outside the mesh (scrapes) passes no route."""
     matching = [
         [
             f'destination_service_namespace="{namespace}"',
@@ -71,7 +76,28 @@ def observed_query(namespace: str, service: str, seconds: int) -> str:
         ]
     ]
     rate = believed("istio_requests_total", matching, seconds, (*ENDS, *REQUEST))
-    return f"sum by (destination_canonical_revision) ({rate}) * {seconds}"
+    by = "source_workload_namespace, source_workload, destination_canonical_revision"
+    return f"sum by ({by}) ({rate}) * {seconds}"
+
+
+def observed(rows: Iterable[Row], cluster: Cluster) -> dict[tuple[str, str], float]:
+    """The answer to `observed_query`, by way in: a source that is one of Istio's gateways, or any other."""
+    gateways = {(one.namespace, one.name) for one in cluster.workloads(cluster.loaded) if one.is_gateway}
+    found: dict[tuple[str, str], float] = {}
+    for row in rows:
+        source = row.labels.get("source_workload_namespace", ""), row.labels.get("source_workload", "")
+        key = "gateway" if source in gateways else "mesh", row.labels.get("destination_canonical_revision", "")
+        found[key] = found.get(key, 0.0) + row.value
+    return found
+
+
+def by_version(observed: Observed, ways: Iterable[str]) -> dict[str, float]:
+    """Requests by version that came one of these ways."""
+    found: dict[str, float] = {}
+    for (way, version), requests in observed.items():
+        if way in ways:
+            found[version] = found.get(version, 0.0) + requests
+    return found
 
 
 def changed(obj: Obj) -> int | None:
@@ -88,8 +114,10 @@ def _route(kind: str, route: Obj, virtual_service: Obj, cluster: Cluster) -> Jso
     targets = route.get("route") or ()
     alone = len(targets) == 1
     mirror = route.get("mirror") or {}
+    gateways = virtual_service["spec"].get("gateways") or ["mesh"]
     return {
         "kind": kind,
+        "via": [way for way in WAYS if (way == "mesh") in {gateway == "mesh" for gateway in gateways}],
         "match": _match(route.get("match") or ()),
         "fault": _fault(route.get("fault") or {}),
         "timeout": route.get("timeout"),
@@ -146,15 +174,13 @@ def _observe(destinations: Sequence[Json], observed: Mapping[str, float], compar
             destination["verdict"] = stats.verdict(destination["weight"] / weights, interval)
 
 
-def _note(routes: Sequence[Json], observed: Mapping[str, float], changes: Sequence[int], start: float) -> str:
+def _note(routes: Sequence[Json], observed: Observed, changes: Sequence[int], start: float) -> str:
     late = [change for change in changes if change > start]
     parts = []
     if late:
         parts.append("The routes were changed within the window: the shares mix what was before with what is now.")
-    if len(routes) > 1:
-        parts.append(
-            "There are several routes, and the metrics do not say which one a request took: shares are of all."
-        )
+    if any(target["verdict"] == "notComparable" for route in routes for target in route["destinations"]):
+        parts.append("Several routes share a way in, and the metrics do not say which one a request took.")
     if sum(observed.values()) <= 0:
         parts.append("No requests from inside the mesh or from the gateway in the window.")
     elif not late:

@@ -210,16 +210,15 @@ class Service:
         service = selection.service if selection.node_type == "service" else _service_of(selection, cluster)
         if not service:
             return None
-        observed = self.versions(selection.namespace, service, window.end, window.duration)
+        observed = self.observed(cluster, selection.namespace, service, window.end, window.duration)
         return routing.describe(cluster, selection.namespace, service, observed, window.start)
 
-    def versions(self, namespace: str, service: str, end: int, duration: int) -> dict[str, float]:
-        """How many requests each version of a service got within the window, from the gateway and the mesh."""
+    def observed(
+        self, cluster: Cluster, namespace: str, service: str, end: int, duration: int
+    ) -> dict[tuple[str, str], float]:
+        """How many requests each version of a service got within the window, by way in (routing.WAYS)."""
         promql = routing.observed_query(namespace, service, duration)
-        return {
-            row.labels.get("destination_canonical_revision", ""): row.value
-            for row in self.prometheus().query(promql, end)
-        }
+        return routing.observed(self.prometheus().query(promql, end), cluster)
 
     # -- lists
 

@@ -1,6 +1,6 @@
 """A stand-in for the Kubernetes API: the project's own objects (cluster/), and the pods that each state has.
 
-Run it: python tests/graph/fake_kubernetes.py [--port N] [--state canary]; POST /fixture, POST /down as fake_prometheus.py.
+Run it: python tests/graph/fake_kubernetes.py [--port N] [--state canary]; POST /fixture, /down as fake_prometheus.py.
 """
 
 from __future__ import annotations

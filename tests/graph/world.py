@@ -248,7 +248,7 @@ def text_of(labels: dict[str, str]) -> str:
 
 
 def open_metrics(state: str, end: int, *, minutes: int = 70) -> Iterator[str]:
-    """The samples of one state up to `end` (unix seconds): every 15 s in the last quarter of an hour, every minute before."""
+    """The samples of one state up to `end` (unix seconds): every 15 s in the last 15 minutes, every minute before."""
     times = [end - 15 * n for n in range(60)] + [end - 900 - 60 * n for n in range(1, minutes - 14)]
     times.sort()
     series = [*counters(STATES[state]), *(flask(STATES[state]) if state != "big" else ())]
