@@ -1,0 +1,108 @@
+"""JSON values to DynamoDB's typed values and back. Pure.
+
+Attribute names and values are data: names go to DynamoDB as placeholders, values as typed values, never as text.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from servicekit.errors import ServiceError
+
+MAX_ATTRIBUTES = 100  # keeps an update far below DynamoDB's 4 KB of expression
+MAX_NAME = 255  # characters
+MAX_DEPTH = 30  # DynamoDB takes 32 levels
+_MAX_DIGITS = 38  # DynamoDB's numbers
+_MAX_NUMBER = Decimal("9.9999999999999999999999999999999999999E+125")
+_MIN_NUMBER = Decimal("1E-130")
+
+Item = dict[str, Any]
+
+
+def attributes(body: Mapping[str, Any], without: tuple[str, ...]) -> dict[str, Item]:
+    """The attributes in `body`, typed, without the names in `without`; raises ServiceError 400."""
+    names = [name for name in body if name not in without]
+    if not names:
+        raise ServiceError(400, "there must be at least one attribute")
+    if len(names) > MAX_ATTRIBUTES:
+        raise ServiceError(400, f"there are more than {MAX_ATTRIBUTES} attributes")
+    for name in names:
+        if not 1 <= len(name) <= MAX_NAME:
+            raise ServiceError(400, f"an attribute's name must have 1 to {MAX_NAME} characters")
+    return {name: to_dynamo(body[name], name) for name in names}
+
+
+def to_dynamo(value: Any, name: str, depth: int = 0) -> Item:
+    """`value` as DynamoDB's typed value; raises ServiceError 400 naming the attribute `name`.
+
+    Example: `to_dynamo({"a": [1, None]}, "x")` gives `{"M": {"a": {"L": [{"N": "1"}, {"NULL": True}]}}}`.
+    """
+    if depth > MAX_DEPTH:
+        raise ServiceError(400, f"attribute {name!r} is nested too deeply")
+    match value:
+        case None:
+            return {"NULL": True}
+        case bool():
+            return {"BOOL": value}
+        case str():
+            return {"S": value}
+        case int() | float():
+            return {"N": _number(value, name)}
+        case list():
+            return {"L": [to_dynamo(v, name, depth + 1) for v in value]}
+        case dict():
+            return {"M": {k: to_dynamo(v, name, depth + 1) for k, v in value.items()}}
+    raise ServiceError(400, f"attribute {name!r} is not a JSON value")
+
+
+def _number(value: float, name: str) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ServiceError(400, f"attribute {name!r} is not a finite number")
+    number = Decimal(str(value))
+    if number and (
+        len(number.normalize().as_tuple().digits) > _MAX_DIGITS or not _MIN_NUMBER <= abs(number) <= _MAX_NUMBER
+    ):
+        raise ServiceError(400, f"attribute {name!r} is a number that DynamoDB cannot keep (38 digits, up to 1E+126)")
+    return str(number)
+
+
+def from_dynamo(value: Item) -> Any:
+    """The JSON value of a typed value. Sets become lists, binary values stay in base64.
+
+    Example: `from_dynamo({"N": "1.50"})` gives 1.5.
+    """
+    (kind, inner), *_ = value.items()
+    match kind:
+        case "NULL":
+            return None
+        case "N":
+            return _from_number(inner)
+        case "L":
+            return [from_dynamo(v) for v in inner]
+        case "M":
+            return {k: from_dynamo(v) for k, v in inner.items()}
+        case "NS":
+            return [_from_number(n) for n in inner]
+        case "B":
+            return _base64(inner)
+        case "BS":
+            return [_base64(b) for b in inner]
+    return inner  # S, BOOL, SS
+
+
+def _from_number(text: str) -> int | float:
+    number = Decimal(text)
+    return int(number) if number == number.to_integral_value() else float(number)
+
+
+def _base64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode("ascii")
+
+
+def item_from_dynamo(item: Mapping[str, Any]) -> dict[str, Any]:
+    """A whole item as a JSON object."""
+    return {name: from_dynamo(value) for name, value in item.items()}

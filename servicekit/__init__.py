@@ -1,0 +1,1 @@
+"""What the services share: one concern per module, nothing of it global at import."""

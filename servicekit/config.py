@@ -1,0 +1,159 @@
+"""Settings of a service: read from the environment once, at start, into typed values.
+
+Every problem is collected and reported together, so that a person fixes the environment once and not once per variable.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import urlsplit
+
+MIN_SECRET_BYTES = 32  # RFC 7518 section 3.2: an HS256 key has at least the 256 bits of the hash
+MAX_PORT = 65535
+
+
+class ConfigError(Exception):
+    """The environment does not hold what the service needs; the message names every variable and its cure."""
+
+
+class Env:
+    """Reads typed values out of an environment and remembers what was wrong until `check`.
+
+    Example: `env = Env({"PORT": "80"}); env.integer("PORT", 30000, 1, 65535)` gives 80.
+    """
+
+    def __init__(self, values: Mapping[str, str] | None = None) -> None:
+        self._values = os.environ if values is None else values
+        self._problems: list[str] = []
+
+    def text(self, name: str, default: str = "") -> str:
+        """The value of `name`; `default` where it is unset or empty."""
+        return self._values.get(name, "") or default
+
+    def required(self, name: str, cure: str) -> str:
+        """The value of `name`; a problem with its `cure` where it is unset or empty."""
+        value = self.text(name)
+        if not value:
+            self._problems.append(f"{name} is not set: {cure}")
+        return value
+
+    def secret(self, name: str, cure: str) -> str:
+        """A secret of at least 32 bytes."""
+        value = self.required(name, cure)
+        if value and len(value.encode()) < MIN_SECRET_BYTES:
+            self._problems.append(f"{name} has fewer than {MIN_SECRET_BYTES} bytes: {cure}")
+        return value
+
+    def number(self, name: str, default: float, low: float, high: float) -> float:
+        """A decimal number from `low` to `high`, both included."""
+        raw = self.text(name)
+        if not raw:
+            return default
+        try:
+            value = float(raw)
+        except ValueError:
+            value = float("nan")
+        if not low <= value <= high:
+            self._problems.append(f"{name}={raw!r} is not a number from {low:g} to {high:g}")
+            return default
+        return value
+
+    def integer(self, name: str, default: int, low: int, high: int) -> int:
+        """A whole number from `low` to `high`, both included."""
+        value = self.number(name, default, low, high)
+        if value != int(value):
+            self._problems.append(f"{name}={self.text(name)!r} is not a whole number")
+        return int(value)
+
+    def url(self, name: str, default: str = "") -> str:
+        """An http or https URL without a trailing slash; empty where unset and without default."""
+        value = self.text(name, default).rstrip("/")
+        if value and not _is_http_url(value):
+            self._problems.append(f"{name}={value!r} is not an http:// or https:// URL with a host")
+        return value
+
+    def check(self) -> None:
+        """Raises ConfigError when any value read so far was missing or wrong."""
+        if self._problems:
+            raise ConfigError("cannot start: " + "; ".join(self._problems))
+
+
+def _is_http_url(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is not a number, or a broken IPv6 address
+        return False
+
+
+@dataclass(frozen=True)
+class BaseConfig:
+    """What every service is told."""
+
+    max_body_bytes: int = 1024 * 1024  # larger requests are answered with 413
+
+    @classmethod
+    def base(cls, env: Env) -> BaseConfig:
+        """Reads MAX_BODY_BYTES."""
+        return BaseConfig(max_body_bytes=env.integer("MAX_BODY_BYTES", 1024 * 1024, 1024, 16 * 1024 * 1024))
+
+
+@dataclass(frozen=True)
+class AuthConfig:
+    """How tokens are signed."""
+
+    secret: str
+    lifetime: int = 8 * 3600  # seconds
+
+    @classmethod
+    def read(cls, env: Env) -> Self:
+        """Reads JWT_SECRET and TOKEN_SECONDS."""
+        return cls(
+            secret=env.secret(
+                "JWT_SECRET", "take it from the Secret c756-auth (key jwt-secret), e.g. `openssl rand -hex 32`"
+            ),
+            lifetime=env.integer("TOKEN_SECONDS", 8 * 3600, 1, 366 * 24 * 3600),
+        )
+
+
+@dataclass(frozen=True)
+class UpstreamConfig:
+    """Where the datastore service is and how long to wait for it, in seconds."""
+
+    url: str = "http://cmpt756db:30002"
+    connect_timeout: float = 2.0
+    read_timeout: float = 10.0
+    pool_size: int = 64
+
+    @classmethod
+    def read(cls, env: Env) -> Self:
+        """Reads DB_URL, DB_CONNECT_TIMEOUT, DB_READ_TIMEOUT and DB_POOL_SIZE."""
+        return cls(
+            url=env.url("DB_URL", "http://cmpt756db:30002"),
+            connect_timeout=env.number("DB_CONNECT_TIMEOUT", 2.0, 0.01, 300),
+            read_timeout=env.number("DB_READ_TIMEOUT", 10.0, 0.01, 300),
+            pool_size=env.integer("DB_POOL_SIZE", 64, 1, 4096),
+        )
+
+
+@dataclass(frozen=True)
+class FrontConfig(BaseConfig):
+    """Settings of a service that people call: it checks tokens and asks the datastore service."""
+
+    auth: AuthConfig = AuthConfig(secret="")
+    upstream: UpstreamConfig = UpstreamConfig()
+
+    @classmethod
+    def from_env(cls, values: Mapping[str, str] | None = None) -> Self:
+        """Reads everything that s1 and s2 need; raises ConfigError."""
+        env = Env(values)
+        config = cls(
+            max_body_bytes=BaseConfig.base(env).max_body_bytes,
+            auth=AuthConfig.read(env),
+            upstream=UpstreamConfig.read(env),
+        )
+        env.check()
+        return config

@@ -1,0 +1,40 @@
+"""The app that every service starts from: JSON errors, logs, traces, metrics, probes and its OpenAPI document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask
+
+from servicekit import errors, health, logs, metrics, openapi, trace
+from servicekit.config import BaseConfig
+
+
+def new_app(
+    *,
+    service: str,
+    version: str,
+    prefix: str,
+    config: BaseConfig,
+    check_ready: Callable[[], None],
+    document: dict[str, Any],
+) -> Flask:
+    """A Flask app with everything but the routes of the service itself.
+
+    `check_ready` raises ServiceError where something that the service depends on does not answer.
+    Example: `new_app(service="cmpt756s2", version="v1", prefix="/api/v1/music", ...)`.
+    """
+    app = Flask(service, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    # With or without the slash at the end: the same path. A redirect would cost the caller a round trip.
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    trace.install(app)
+    logs.install(app, service, version)
+    metrics.install(app, service, version, uncounted=("health", "readiness"))
+    errors.install(app)
+    health.install(app, prefix, check_ready)
+    openapi.install(app, prefix, document)
+    return app

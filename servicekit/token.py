@@ -1,0 +1,26 @@
+"""`python -m servicekit.token [USER_ID]`: prints a token signed with JWT_SECRET, valid for TOKEN_SECONDS."""
+
+from __future__ import annotations
+
+import sys
+
+from servicekit.auth import Tokens
+from servicekit.config import AuthConfig, ConfigError, Env
+
+
+def main(arguments: list[str]) -> int:
+    """Prints the token; 2 and a message where the secret is missing or too short."""
+    env = Env()
+    config = AuthConfig.read(env)
+    try:
+        env.check()
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    user_id = arguments[0] if arguments else "operator"
+    print(Tokens(config).issue(user_id))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

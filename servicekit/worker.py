@@ -1,0 +1,139 @@
+"""gunicorn's gevent worker, with an ending that loses no request, and its own errors as JSON.
+
+On SIGTERM:
+1. readiness says 503 at once, so that load balancers look elsewhere;
+2. for DRAIN_SECONDS requests are still accepted and served, each answer with `Connection: close`;
+3. what waits in the listening sockets is taken, then they close;
+4. connections on which nothing happens are closed, requests in flight are finished (GRACEFUL_SECONDS at most).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import time
+from functools import partial
+from typing import Any
+
+import gevent
+from gevent.pool import Pool
+from gevent.server import StreamServer
+from gunicorn.errors import AppImportError
+from gunicorn.workers.ggevent import GeventWorker
+
+from servicekit.config import ConfigError, Env
+from servicekit.health import drain_of
+
+TICK = 0.1  # seconds between two looks at what has changed
+QUIET = 0.5  # seconds without a request after which a draining connection counts as idle
+
+
+class _Recorder:
+    """Stands in for a client's socket while gunicorn writes its own error page."""
+
+    def __init__(self) -> None:
+        self.written = b""
+
+    def gettimeout(self) -> None:
+        return None
+
+    def setblocking(self, flag: bool) -> None:
+        del flag
+
+    def sendall(self, data: bytes) -> None:
+        self.written += data
+
+
+def json_error(page: bytes, detail: str) -> bytes:
+    """The complete answer that replaces gunicorn's HTML error `page`; the same status, the body as everywhere."""
+    match = re.match(rb"HTTP/1\.1 (\d{3}) ([^\r\n]*)\r\n", page)
+    status, reason = (int(match[1]), match[2].decode("latin1")) if match else (400, "Bad Request")
+    message = reason if status >= 500 or not detail else f"{reason}: {detail}"
+    body = json.dumps({"error": message}).encode()
+    head = f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: application/json\r\n"
+    return head.encode("latin1") + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+class DrainingWorker(GeventWorker):  # type: ignore[misc]
+    """See the module's text."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._idle: dict[Any, float] = {}  # open connections without a request in flight, and since when
+        self._drain_seconds = Env().number("DRAIN_SECONDS", 2.0, 0, 600)
+
+    def load_wsgi(self) -> None:
+        """Loads the app; a ConfigError ends the whole service with its message instead of a stack trace."""
+        try:
+            super().load_wsgi()
+        except ConfigError as error:
+            raise AppImportError(str(error)) from None
+
+    def run(self) -> None:
+        """Serves until SIGTERM, then ends as the module's text says."""
+        servers = [self._serve(listener) for listener in self.sockets]
+        while self.alive:
+            self.notify()
+            gevent.sleep(TICK)
+        drain_of(self.wsgi).begin()
+        deadline = time.monotonic() + self.cfg.graceful_timeout
+        self._wait(min(time.monotonic() + self._drain_seconds, deadline))
+        for server in servers:
+            server.stop_accepting()
+            while (waiting := server.do_read()) is not None:
+                server.do_handle(*waiting)
+            server.close()
+        while any(len(server.pool) for server in servers) and time.monotonic() < deadline:
+            self._close_idle(time.monotonic() - QUIET)
+            self._wait(time.monotonic() + TICK)
+        unfinished = sum(len(server.pool) for server in servers)
+        if unfinished:
+            self.log.warning("worker %s gives up on %d requests in flight", self.pid, unfinished)
+
+    def _serve(self, listener: Any) -> StreamServer:
+        listener.setblocking(True)
+        pool = Pool(self.worker_connections)
+        server = StreamServer(listener, handle=partial(self.handle, listener), spawn=pool)
+        if self.cfg.workers > 1:
+            server.max_accept = 1
+        server.start()
+        return server
+
+    def _wait(self, until: float) -> None:
+        while (left := until - time.monotonic()) > 0:
+            self.notify()
+            gevent.sleep(min(TICK, left))
+
+    def _close_idle(self, before: float) -> None:
+        for client, since in list(self._idle.items()):
+            if since <= before:
+                # Reading ends, what has arrived already is still served: the opposite of a reset.
+                try:
+                    client.shutdown(socket.SHUT_RD)
+                except OSError:  # the client closed it first
+                    self._idle.pop(client, None)
+
+    def handle(self, listener: Any, client: Any, addr: Any) -> None:
+        """Serves one connection."""
+        self._idle[client] = time.monotonic()
+        try:
+            super().handle(listener, client, addr)
+        finally:
+            self._idle.pop(client, None)
+
+    def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
+        """Serves one request."""
+        self._idle.pop(sock, None)
+        super().handle_request(listener_name, req, sock, addr)
+        self._idle[sock] = time.monotonic()
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Answers what gunicorn's parser refused, in the shape of every error of ours."""
+        recorder = _Recorder()
+        super().handle_error(req, recorder, addr, exc)
+        if recorder.written:
+            try:
+                client.sendall(json_error(recorder.written, str(exc)))
+            except OSError as error:
+                self.log.debug("the client left before its error: %s", error)
