@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pocket.objects import Obj
+from pocket.api import defaults, services
+from pocket.api.bootstrap import ensure_namespace
+from pocket.objects import Obj, name_of
 from pocket.settings import Settings
 from pocket.store import Store
 
@@ -14,10 +16,9 @@ def objects(settings: Settings) -> list[Obj]:
     """What `start` makes sure is there."""
     labels = {"app": GATEWAY, "istio": "ingressgateway"}
     return [
-        _object("v1", "Namespace", ISTIO_NAMESPACE, None),
-        _object("v1", "ServiceAccount", GATEWAY, {}),
+        _object("v1", "ServiceAccount", GATEWAY),
         {
-            **_object("v1", "Service", GATEWAY, {"labels": labels}),
+            **_object("v1", "Service", GATEWAY, labels=labels),
             "spec": {
                 "type": "NodePort",
                 "selector": labels,
@@ -33,7 +34,7 @@ def objects(settings: Settings) -> list[Obj]:
             },
         },
         {
-            **_object("apps/v1", "Deployment", GATEWAY, {"labels": labels}),
+            **_object("apps/v1", "Deployment", GATEWAY, labels=labels),
             "spec": {
                 "replicas": 1,
                 "selector": {"matchLabels": labels},
@@ -60,11 +61,11 @@ def objects(settings: Settings) -> list[Obj]:
         },
         # Prometheus is a process of pocket's own, outside the mesh: a Service without selector leads to it.
         {
-            **_object("v1", "Service", "prometheus", {}),
+            **_object("v1", "Service", "prometheus"),
             "spec": {"ports": [{"name": "http", "port": 9090, "targetPort": settings.prometheus_port}]},
         },
         {
-            **_object("v1", "Endpoints", "prometheus", {}),
+            **_object("v1", "Endpoints", "prometheus"),
             "subsets": [
                 {
                     "addresses": [{"ip": "127.0.0.1"}],
@@ -77,16 +78,23 @@ def objects(settings: Settings) -> list[Obj]:
 
 def ensure(store: Store, settings: Settings) -> None:
     """Create what is missing, and bring ports up to date when the pocket was given others."""
+    ensure_namespace(store, ISTIO_NAMESPACE)
     for obj in objects(settings):
+        defaults.apply(obj)
         meta = obj["metadata"]
-        old = store.find(obj["kind"], meta.get("namespace"), meta["name"])
+        old = store.find(obj["kind"], meta["namespace"], meta["name"])
+        if obj["kind"] == "Service":
+            services.assign(obj, (other for other in store.list("Service") if name_of(other) != name_of(obj)))
         if old is None:
             store.create(obj)
         elif obj["kind"] in ("Service", "Endpoints"):
             store.update({**old, **{field: value for field, value in obj.items() if field != "metadata"}})
 
 
-def _object(version: str, kind: str, name: str, extra: Obj | None) -> Obj:
-    """The head of an object in istio-system; `extra` None: of one without a namespace."""
-    meta = {"name": name} if extra is None else {"name": name, "namespace": ISTIO_NAMESPACE, **extra}
-    return {"apiVersion": version, "kind": kind, "metadata": meta}
+def _object(version: str, kind: str, name: str, **metadata: Obj) -> Obj:
+    """The head of an object in istio-system."""
+    return {
+        "apiVersion": version,
+        "kind": kind,
+        "metadata": {"name": name, "namespace": ISTIO_NAMESPACE, **metadata},
+    }

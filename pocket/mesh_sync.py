@@ -46,6 +46,10 @@ class MeshSync:
         self._wake = asyncio.Event()
         store.listen(self._heard)
 
+    def prepare(self, proxy: Proxy) -> None:
+        """Write the configuration that an Envoy about to start finds in its directory. Raises OSError."""
+        self._delivery.write(proxy, translate(self.snapshot(), proxy))
+
     async def sync(self) -> None:
         """Push the present state everywhere; returns when every Envoy has taken it (or has said why not: logged).
 

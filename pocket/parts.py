@@ -74,9 +74,12 @@ def prometheus_config(folder: Path) -> dict[str, Any]:
     return {
         "global": {"scrape_interval": DEFAULT_INTERVAL, "scrape_timeout": "4s", "evaluation_interval": "1m"},
         "scrape_configs": [
-            *(
-                job(name, "sidecars.json", scrape_interval=SIDECAR_INTERVAL, **settings)
-                for name, settings in telemetry.scrape_jobs().items()
+            job(
+                "sidecars",
+                "sidecars.json",
+                scrape_interval=SIDECAR_INTERVAL,
+                metrics_path=telemetry.scrape_path(),
+                metric_relabel_configs=telemetry.metric_relabel_configs(),
             ),
             job("servicemonitors", "servicemonitors.json", honor_labels=True),
         ],

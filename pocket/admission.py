@@ -1,0 +1,24 @@
+"""The rules for custom resources, as the API server asks for them: the mesh's, with the cluster's present state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pocket.mesh import admission
+from pocket.mesh.model import Snapshot
+from pocket.objects import FieldError, Obj
+
+
+class MeshAdmission:
+    """`snapshot` gives the state that warnings (a route to a host that is not there) are judged by."""
+
+    def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
+        self._snapshot = snapshot
+
+    def check(self, obj: Obj) -> list[FieldError]:
+        """What is wrong with the object."""
+        return admission.check(obj)
+
+    def warnings(self, obj: Obj) -> list[str]:
+        """What is accepted but probably not meant."""
+        return admission.warnings(obj, self._snapshot())

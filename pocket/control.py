@@ -1,0 +1,84 @@
+"""The control process: API server, controllers, kubelet and the mesh's delivery, in one asyncio loop.
+
+It owns no traffic: pods, Envoys, Prometheus and the emulator are processes of their own that run on when it dies.
+SIGTERM ends it and leaves them running; `python -m pocket stop` then stops them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import ssl
+import sys
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from pocket import builtin, parts, supervisor, tls
+from pocket.admission import MeshAdmission
+from pocket.api.server import bootstrap_objects, make_app
+from pocket.controllers import Controllers
+from pocket.kubelet import Kubelet
+from pocket.mesh.deliver import Delivery
+from pocket.mesh_sync import MeshSync
+from pocket.settings import Settings, from_environment
+from pocket.store import Store
+
+_LOG = logging.getLogger("pocket")
+_CLOSE_WITHIN = 2.0  # seconds that watches and followed logs get to end
+
+
+async def serve(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT; raises what a part raises."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+    store = Store(settings.store_file)
+    kubelet = Kubelet(store, settings)
+    mesh = MeshSync(settings, store, kubelet, Delivery())
+    bootstrap_objects(store)
+    builtin.ensure(store, settings)
+    async with _listening(settings, store, kubelet, mesh), asyncio.TaskGroup() as group:
+        running = [
+            group.create_task(kubelet.run(mesh)),
+            group.create_task(mesh.run()),
+            group.create_task(Controllers(store).run()),
+            group.create_task(supervisor.keep_running(settings, parts.emulator(settings))),
+            group.create_task(supervisor.keep_running(settings, parts.prometheus(settings))),
+            group.create_task(supervisor.rotate_logs(settings)),
+        ]
+        _LOG.info("ready at %s", settings.api_url)
+        await stop.wait()
+        for task in running:
+            task.cancel()
+    store.close()
+
+
+@contextlib.asynccontextmanager
+async def _listening(settings: Settings, store: Store, kubelet: Kubelet, mesh: MeshSync) -> AsyncIterator[None]:
+    """The API server, on loopback, under TLS."""
+    _, certificate, key = tls.ensure_certificate(settings.tls)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    app = make_app(store, kubelet, token=tls.ensure_token(settings.token_file), admission=MeshAdmission(mesh.snapshot))
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSE_WITHIN)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", settings.api_port, ssl_context=context).start()
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def main() -> int:
+    """Returns the exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    asyncio.run(serve(from_environment()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
