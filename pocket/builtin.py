@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pocket.api import defaults, services
 from pocket.api.bootstrap import ensure_namespace
-from pocket.objects import Obj, name_of
+from pocket.objects import Obj
 from pocket.settings import Settings
 from pocket.store import Store
 
@@ -84,7 +84,7 @@ def ensure(store: Store, settings: Settings) -> None:
         meta = obj["metadata"]
         old = store.find(obj["kind"], meta["namespace"], meta["name"])
         if obj["kind"] == "Service":
-            services.assign(obj, (other for other in store.list("Service") if name_of(other) != name_of(obj)))
+            services.assign(obj, store.list("Service"))
         if old is None:
             store.create(obj)
         elif obj["kind"] in ("Service", "Endpoints"):
