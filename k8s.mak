@@ -113,9 +113,9 @@ s1: secrets gw
 ## s2: build and deploy version S2_VER of the music service, beside the others; tools/s2ver.sh sends it traffic
 .PHONY: s2
 s2: secrets gw
-	@known=" $$(tools/s2-versions.sh known | xargs) "
-	if [[ $$known != *" $(S2_VER) "* ]]; then
-		echo "unknown version \"$(S2_VER)\" of s2. Known:$$known" >&2
+	@known=$$(tools/s2-versions.sh known | xargs)
+	if [[ " $$known " != *" $(S2_VER) "* ]]; then
+		echo "unknown version \"$(S2_VER)\" of s2. Known: $$known" >&2
 		exit 1
 	fi
 	tools/image.sh build s2-$(S2_VER)
@@ -152,7 +152,8 @@ loader: secrets
 ## cri: build every image, and push it where the cluster takes images from a registry
 .PHONY: cri
 cri:
-	@FORCE=1 tools/image.sh build db s1 $$(tools/s2-versions.sh known | sed 's/^/s2-/') loader
+	@versions=$$(tools/s2-versions.sh known | xargs)
+	FORCE=1 tools/image.sh build db s1 $$(printf 's2-%s ' $$versions) loader
 
 ## registry-login: log in to the registry as OWNER, with the token in CR_PAT
 .PHONY: registry-login
@@ -236,14 +237,15 @@ health-off:
 	@no_probes() {
 		$(KC) patch deployment "$$1" --type=strategic --patch='{"spec":{"template":{"spec":{"containers":[{"name":"'"$$2"'","startupProbe":null,"readinessProbe":null,"livenessProbe":null}]}}}}'
 	}
+	versions=$$(tools/s2-versions.sh running)
 	no_probes cmpt756s1 cmpt756s1
-	for version in $$(tools/s2-versions.sh running); do no_probes "cmpt756s2-$$version" cmpt756s2; done
+	for version in $$versions; do no_probes "cmpt756s2-$$version" cmpt756s2; done
 	no_probes cmpt756db cmpt756db
 
 ## showcontext: which cluster all this talks to
 .PHONY: showcontext
 showcontext:
-	@kubectl config get-contexts "$$(kubectl config current-context)"
+	@kubectl config view --minify --output=jsonpath='context {.current-context}, cluster at {.clusters[0].cluster.server}{"\n"}'
 
 # --- addresses -------------------------------------------------------------------------------------------------------
 
@@ -251,22 +253,26 @@ showcontext:
 .PHONY: extern
 extern:
 	@kubectl --namespace istio-system get service istio-ingressgateway
-	echo "http://$$(tools/getip.sh)"
+	address=$$(tools/getip.sh)
+	echo "http://$$address"
 
 ## kiali-url: the traffic graph
 .PHONY: kiali-url
 kiali-url:
-	@echo "http://$$(tools/getip.sh)/kiali/"
+	@address=$$(tools/getip.sh)
+	echo "http://$$address/kiali/"
 
 ## grafana-url: the dashboards
 .PHONY: grafana-url
 grafana-url:
-	@echo "http://$$(tools/getip.sh)/grafana/"
+	@address=$$(tools/getip.sh)
+	echo "http://$$address/grafana/"
 
 ## prometheus-url: the measurements
 .PHONY: prometheus-url
 prometheus-url:
-	@echo "http://$$(tools/getip.sh)/prometheus/"
+	@address=$$(tools/getip.sh)
+	echo "http://$$address/prometheus/"
 
 # --- DynamoDB --------------------------------------------------------------------------------------------------------
 

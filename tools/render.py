@@ -38,7 +38,7 @@ def render(text: str, name: str, values: Mapping[str, str]) -> str:
 def _render_line(line: str, where: str, values: Mapping[str, str]) -> str:
     def fill(match: re.Match[str]) -> str:
         placeholder, key = match.group(0), match.group(1)
-        if key not in CONFIG + PINS:
+        if key not in CONFIG + PINS or not placeholder.endswith("}"):
             raise RenderError(f"{where}: unknown placeholder {placeholder}; known are {', '.join(CONFIG + PINS)}")
         value = values.get(key, "")
         if not value:

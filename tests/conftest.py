@@ -1,0 +1,117 @@
+"""Stand-ins for programs that a test must not really run, and a small copy of the checkout to run scripts in."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+_STAND_IN = """#!{python}
+import json, os, re, sys
+folder, name, arguments = {folder!r}, {name!r}, sys.argv[1:]
+line = " ".join([name, *arguments])
+with open(os.path.join(folder, "calls.jsonl"), "a") as log:
+    piped = arguments[-1:] == ["-"] or "--password-stdin" in arguments
+    log.write(json.dumps([line, sys.stdin.read() if piped else ""]) + "\\n")
+with open(os.path.join(folder, "answers.json")) as file:
+    answers = json.load(file)
+for pattern, output, code in answers:
+    if re.search(pattern, line):
+        print(output, end="", file=sys.stderr if code else sys.stdout)
+        sys.exit(code)
+"""
+
+
+@dataclass
+class StandIns:
+    """Programs that note how they were called. They say nothing and succeed, unless `answer` says otherwise."""
+
+    folder: Path
+    env: dict[str, str]
+
+    def program(self, *names: str) -> None:
+        for name in names:
+            path = self.folder / name
+            path.write_text(_STAND_IN.format(python=sys.executable, folder=str(self.folder), name=name))
+            path.chmod(0o755)
+
+    def answer(self, pattern: str, output: str = "", code: int = 0) -> None:
+        """Calls whose command line matches the regular expression get this. Of several, the latest counts."""
+        self._answers.write_text(json.dumps([[pattern, output, code], *json.loads(self._answers.read_text())]))
+
+    @property
+    def _answers(self) -> Path:
+        path = self.folder / "answers.json"
+        if not path.exists():
+            path.write_text("[]")
+        return path
+
+    def _log(self) -> list[tuple[str, str]]:
+        path = self.folder / "calls.jsonl"
+        return [tuple(json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
+
+    @property
+    def calls(self) -> list[str]:
+        """The command lines, in order."""
+        return [line for line, _ in self._log()]
+
+    def stdin(self, pattern: str) -> list[str]:
+        """What was piped into the calls that contain the text."""
+        return [text for line, text in self._log() if pattern in line]
+
+    def forget(self) -> None:
+        (self.folder / "calls.jsonl").unlink(missing_ok=True)
+
+    def run(self, *command: str, cwd: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, cwd=cwd, env={**self.env, **(env or {})}, capture_output=True, text=True, timeout=60,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def standins(tmp_path: Path) -> StandIns:
+    """kubectl and docker that only note their calls; the context is a cluster that takes images from a registry."""
+    folder = tmp_path / "standins"
+    folder.mkdir()
+    kept = ("PATH", "HOME", "LANG", "TMPDIR")
+    env = {name: os.environ[name] for name in kept if name in os.environ}
+    env |= {"C756_BIN": str(folder), "PATH": f"{folder}:{env['PATH']}", "KUBECONFIG": str(tmp_path / "no-kubeconfig")}
+    env |= {"REGISTRY": "ghcr.io", "OWNER": "someone", "REGION": "us-west-2", "TABLE_SUFFIX": "someone"}
+    env |= {"PLATFORMS": "linux/amd64", "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    env |= {"AWS_EC2_METADATA_DISABLED": "true"}
+    made = StandIns(folder, env)
+    made.program("kubectl", "docker", "minikube", "kind")
+    made.answer("")
+    made.answer("config current-context", "aws756\n")
+    made.answer("get namespace default", "0123456789-abcdef")
+    return made
+
+
+_DOCKERFILE = "FROM python:3.11-slim\nWORKDIR /code\nCOPY servicekit /code/servicekit\nCOPY {folder} /code/\n"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """The makefiles, tools/ and cluster/ of this checkout, with five tiny images."""
+    target = tmp_path / "checkout"
+    target.mkdir()
+    for name in ("tools", "cluster"):
+        shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("Makefile", *(path.name for path in ROOT.glob("*.mak"))):
+        shutil.copy2(ROOT / name, target / name)
+    (target / ".venv").symlink_to(ROOT / ".venv")
+    for folder in ("servicekit", "s1", "s2/v1", "s2/v2", "db", "loader"):
+        (target / folder).mkdir(parents=True)
+        (target / folder / "app.py").write_text(f'"""{folder}"""\n')
+        if folder != "servicekit":
+            (target / folder / "Dockerfile").write_text(_DOCKERFILE.format(folder=folder))
+    return target

@@ -1,0 +1,185 @@
+"""The makefiles: every promised target is there, explained, and the same for every cluster."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import StandIns
+
+ROOT = Path(__file__).resolve().parents[2]
+
+K8S = """provision deploy gw s1 s2 db monitoring loader rollout rollout-s1 rollout-s2 rollout-db scratch clean ls lsa lsd
+   
+    log-s1 log-s2 log-db shell-s1 shell-s2 shell-db health-off reinstate showcontext extern cri
+    registry-login dynamodb-init dynamodb-clean ls-tables kiali-url grafana-url prometheus-url"""
+TARGETS = {
+    "Makefile": ["up", "down", "test", "demo", "help"],
+    "k8s.mak": K8S.split(),
+    "pocket.mak": ["start", "stop", "status", "ls"],
+}
+PAIRS = [(file, target) for file, targets in TARGETS.items() for target in targets]
+
+
+def rules(file: str) -> dict[str, str]:
+    """Targets and their `## ` lines."""
+    text = (ROOT / file).read_text()
+    return dict(re.findall(r"^## ([\w-]+): (.+)$", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("file", TARGETS)
+def test_every_target_is_explained_and_phony(file: str) -> None:
+    text = (ROOT / file).read_text()
+    assert set(TARGETS[file]) <= rules(file).keys()
+    for target in rules(file):
+        assert re.search(rf"^\.PHONY: {target}$", text, re.MULTILINE), target
+        assert re.search(rf"^{target}:", text, re.MULTILINE), target
+    assert "SHELL := bash" in text
+    assert ".SHELLFLAGS := -eu -o pipefail -c" in text
+    assert ".DELETE_ON_ERROR:" in text
+    assert not re.search(r"^\t.*[^$(]\bmake\b", re.sub(r'"[^"]*"|`[^`]*`', "", text), re.MULTILINE), "use $(MAKE)"
+
+
+@pytest.mark.parametrize(("file", "target"), PAIRS)
+def test_make_n(standins: StandIns, file: str, target: str) -> None:
+    """It expands without an error, and runs nothing that changes anything."""
+    done = standins.run("make", "-n", "-f", file, target, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+    assert standins.calls == []
+
+
+@pytest.mark.parametrize("file", TARGETS)
+def test_help_lists_them(standins: StandIns, file: str) -> None:
+    said = standins.run("make", "-f", file, cwd=ROOT).stdout
+    for target, text in rules(file).items():
+        assert re.search(rf"^ +(make )?{target} +{re.escape(text)}$", said, re.MULTILINE), target
+
+
+@pytest.fixture
+def cluster(standins: StandIns) -> StandIns:
+    standins.answer("get deployments -l app=cmpt756s2", "v1\nv2\n")
+    standins.answer("get job cmpt756loader", "Complete\n")
+    standins.answer("get pods -l job-name", "Succeeded")
+    standins.answer("get svc", '{"metadata":{"name":"g"},"spec":{"ports":[{"port":80,"nodePort":8080}]}}')
+    standins.answer("get nodes", '{"items":[{"status":{"addresses":[{"type":"InternalIP","address":"127.0.0.1"}]}}]}')
+    standins.answer("get secret c756-auth", "secret/c756-auth\n")
+    standins.answer("get --raw /apis/metrics.k8s.io", "not found\n", 1)
+    return standins
+
+
+def make(cluster: StandIns, checkout: Path, *arguments: str, code: int = 0, **env: str) -> list[str]:
+    cluster.forget()
+    done = cluster.run("make", "-f", "k8s.mak", *arguments, cwd=checkout, env=env)
+    assert (done.returncode == 0) == (code == 0), done.stdout + done.stderr
+    return cluster.calls
+
+
+def prebuilt(cluster: StandIns, checkout: Path, context: str) -> None:
+    """Every image is built: what is compared is what happens in the cluster."""
+    cluster.answer("config current-context", f"{context}\n")
+    names = ("db", "s1", "s2-v1", "s2-v2", "loader")
+    stamps = checkout / ".cache/images" / f"{context}-01234567"
+    stamps.mkdir(parents=True)
+    for name in names:
+        dockerfile = f"{name.replace('-', '/')}/Dockerfile"
+        print_ = cluster.run("python3", "tools/fingerprint.py", dockerfile, cwd=checkout).stdout.strip()
+        base, _, version = name.partition("-")
+        tag = f"ghcr.io/c756/cmpt756{base}:{version or 'v1'}"
+        (stamps / name).write_text(f"{tag} {print_}\n@sha256:{'0' * 64}\n")
+
+
+@pytest.mark.parametrize(
+    "target", ["deploy", "db", "s1", "s2", "rollout", "scratch", "monitoring", "loader", "provision"]
+)
+def test_the_same_commands_in_every_cluster(cluster: StandIns, checkout: Path, target: str) -> None:
+    (checkout / "pocket").mkdir()
+    (checkout / "pocket/__main__.py").write_text('print("DYNAMODB_URL=http://127.0.0.1:20001")\n')
+    keys = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
+    seen = []
+    for context in ("pocket", "aws756"):
+        prebuilt(cluster, checkout, context)
+        calls = make(cluster, checkout, target, **keys)
+        piped = cluster.stdin("kubectl apply -f -")
+        assert all(call.startswith("kubectl ") for call in calls), "nothing is built or pushed"
+        seen.append((calls, piped))
+    assert seen[0] == seen[1]
+
+
+def test_deploy_waits_for_every_deployment(cluster: StandIns, checkout: Path) -> None:
+    prebuilt(cluster, checkout, "aws756")
+    calls = make(cluster, checkout, "deploy")
+    waited = [call.split("deployment/")[1].split()[0] for call in calls if "rollout status" in call]
+    assert waited == ["cmpt756db", "cmpt756s1", "cmpt756s2-v1", "cmpt756s2-v2"]
+    applied = [call for call in calls if "apply -f cluster/" in call]
+    assert [call.split("cluster/")[1] for call in applied] == [
+        "s1-vs.yaml", "s2-vs-v1.yaml", "db-vs.yaml", "monitoring-virtualservice.yaml",
+    ]  # fmt: skip
+
+
+def test_deploy_leaves_routes_alone_that_are_there(cluster: StandIns, checkout: Path) -> None:
+    prebuilt(cluster, checkout, "aws756")
+    names = ("cmpt756s1", "cmpt756s2", "cmpt756s2-mesh", "cmpt756db", "monitoring")
+    cluster.answer("get virtualservices", "".join(f"virtualservice.networking.istio.io/{name}\n" for name in names))
+    calls = make(cluster, checkout, "deploy")
+    assert not any("apply -f cluster/" in call for call in calls)
+
+
+def test_s2_deploys_the_version_from_the_environment(cluster: StandIns, checkout: Path) -> None:
+    prebuilt(cluster, checkout, "aws756")
+    cluster.forget()
+    done = cluster.run("make", "-e", "-f", "k8s.mak", "s2", cwd=checkout, env={"S2_VER": "v2", "OWNER": "c756"})
+    assert done.returncode == 0, done.stderr
+    assert "name: cmpt756s2-v2" in cluster.stdin("apply -f -")[-1]
+    assert "cmpt756s2:v1" not in cluster.stdin("apply -f -")[-1]
+    done = cluster.run("make", "-e", "-f", "k8s.mak", "s2", cwd=checkout, env={"S2_VER": "v9"})
+    assert done.returncode != 0
+    assert 'unknown version "v9" of s2. Known: v1 v2' in done.stderr
+
+
+@pytest.mark.parametrize("target", ["deploy", "s2", "rollout", "scratch", "ls", "lsd", "loader", "kiali-url"])
+def test_a_failing_command_stops_the_recipe(cluster: StandIns, checkout: Path, target: str) -> None:
+    prebuilt(cluster, checkout, "aws756")
+    for pattern in ("kubectl .*(apply|delete|restart|get gateways|get pods --all)", "get svc"):
+        cluster.answer(pattern, "the cluster says no\n", 1)
+    calls = make(cluster, checkout, target, code=2)
+    refused = [call for call in calls if re.search("apply|delete|restart|get gateways|--all-name|get svc", call)]
+    assert len(refused) == 1, calls
+
+
+def test_autoscalers_only_where_cpu_is_measured(cluster: StandIns, checkout: Path) -> None:
+    prebuilt(cluster, checkout, "aws756")
+    make(cluster, checkout, "provision")
+    assert not any("HorizontalPodAutoscaler" in text for text in cluster.stdin("apply -f -"))
+    make(cluster, checkout, "hpa", code=2)
+    cluster.answer("get --raw /apis/metrics.k8s.io", "{}")
+    make(cluster, checkout, "provision")
+    assert "HorizontalPodAutoscaler" in cluster.stdin("apply -f -")[-1]
+
+
+def test_health_off_takes_all_three_probes_from_every_deployment(cluster: StandIns, checkout: Path) -> None:
+    patches = [call for call in make(cluster, checkout, "health-off") if "patch" in call]
+    assert [call.split()[5] for call in patches] == ["cmpt756s1", "cmpt756s2-v1", "cmpt756s2-v2", "cmpt756db"]
+    assert all(call.count('Probe":null') == 3 for call in patches)
+
+
+def test_registry_login_pipes_the_token(cluster: StandIns, checkout: Path) -> None:
+    assert make(cluster, checkout, "registry-login", code=2)[-1] == "kubectl config current-context"
+    calls = make(cluster, checkout, "registry-login", CR_PAT="the-token")
+    assert calls[-1] == "docker login ghcr.io --username c756 --password-stdin"
+    assert cluster.stdin("docker login") == ["the-token"]
+    cluster.answer("config current-context", "pocket\n")
+    assert not any("docker" in call for call in make(cluster, checkout, "registry-login"))
+
+
+def test_scratch_keeps_the_secrets(cluster: StandIns, checkout: Path) -> None:
+    calls = make(cluster, checkout, "scratch")
+    deleted = [call for call in calls if " delete " in call]
+    assert deleted
+    assert not any("secret" in call for call in calls)
+    kinds = " ".join(deleted)
+    for kind in ("virtualservices", "gateways", "destinationrules", "serviceentries", "servicemonitors", "jobs",
+                 "deployments", "services", "poddisruptionbudgets", "horizontalpodautoscalers", "serviceaccounts"):  # fmt: skip
+        assert kind in kinds

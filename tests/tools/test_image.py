@@ -1,0 +1,118 @@
+"""How images are made for each kind of cluster, by the exact commands, and when they are not."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import StandIns
+
+# Stands in for docker: writes the metadata file as buildx does, and notes its command line.
+BUILDX = """#!/usr/bin/env bash
+echo "docker $*" >>"{log}"
+while (($#)); do
+    if [[ $1 == --metadata-file ]]; then echo '{{"containerimage.digest": "sha256:{digest}"}}' >"$2"; fi
+    shift
+done
+"""
+
+
+def build(standins: StandIns, checkout: Path, *names: str, **env: str) -> str:
+    done = standins.run("tools/image.sh", "build", *names, cwd=checkout, env=env)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def pins(standins: StandIns, checkout: Path) -> dict[str, str]:
+    done = standins.run("tools/image.sh", "env", cwd=checkout)
+    assert done.returncode == 0, done.stderr
+    return dict(line.split("=", 1) for line in done.stdout.splitlines())
+
+
+@pytest.fixture
+def registry(standins: StandIns, tmp_path: Path) -> Path:
+    log = tmp_path / "docker.log"
+    log.touch()
+    path = standins.folder / "docker"
+    path.write_text(BUILDX.format(log=log, digest="d1"))
+    return log
+
+
+def test_a_cloud_gets_images_from_the_registry_by_digest(standins: StandIns, checkout: Path, registry: Path) -> None:
+    said = build(standins, checkout, "s2-v1", "s1")
+    lines = [re.sub(r"--metadata-file \S+", "--metadata-file F", line) for line in registry.read_text().splitlines()]
+    options = "--platform linux/amd64 --label org.opencontainers.image.revision=unknown --push --metadata-file F"
+    assert lines == [
+        f"docker buildx build {options} -t ghcr.io/someone/cmpt756s2:v1 -f s2/v1/Dockerfile .",
+        f"docker buildx build {options} -t ghcr.io/someone/cmpt756s1:v1 -f s1/Dockerfile .",
+    ]
+    assert "image ghcr.io/someone/cmpt756s2:v1@sha256:d1" in said
+    assert pins(standins, checkout) == {"PIN_S2_V1": "@sha256:d1", "PIN_S1": "@sha256:d1"}
+
+
+def test_only_what_changed_is_built_again(standins: StandIns, checkout: Path, registry: Path) -> None:
+    def built() -> set[str]:
+        registry.write_text("")
+        build(standins, checkout, "db", "s1", "s2-v1", "s2-v2")
+        return set(re.findall(r"cmpt756\S+", registry.read_text()))
+
+    everything = {"cmpt756db:v1", "cmpt756s1:v1", "cmpt756s2:v1", "cmpt756s2:v2"}
+    assert built() == everything
+    assert built() == set()
+    (checkout / "s2/v2/app.py").write_text("PERCENT_ERROR = 0\n")
+    assert built() == {"cmpt756s2:v2"}
+    (checkout / "servicekit/app.py").write_text("changed\n")
+    assert built() == everything
+    standins.answer("get namespace default", "another-cluster-of-the-same-name")
+    assert built() == everything
+    assert built() == set()
+    standins.run("tools/image.sh", "clean", cwd=checkout)
+    assert built() == everything
+    standins.env["FORCE"] = "1"
+    assert built() == everything
+
+
+def test_a_failed_build_is_not_taken_for_a_good_one(standins: StandIns, checkout: Path, registry: Path) -> None:
+    (standins.folder / "docker").write_text("#!/usr/bin/env bash\necho no space >&2\nexit 17\n")
+    for _ in range(2):
+        done = standins.run("tools/image.sh", "build", "s1", cwd=checkout)
+        assert done.returncode != 0
+        assert "no space" in done.stderr
+    assert pins(standins, checkout) == {}
+
+
+def test_minikube_builds_inside_its_node(standins: StandIns, checkout: Path) -> None:
+    standins.answer("config current-context", "minikube\n")
+    build(standins, checkout, "db")
+    pin = pins(standins, checkout)["PIN_DB"]
+    assert re.fullmatch("-[0-9a-f]{12}", pin)
+    assert f"minikube image build -t ghcr.io/someone/cmpt756db:v1{pin} -f db/Dockerfile ." in standins.calls
+
+
+def test_kind_gets_images_loaded(standins: StandIns, checkout: Path) -> None:
+    standins.answer("config current-context", "kind-c756\n")
+    build(standins, checkout, "loader")
+    tag = f"ghcr.io/someone/cmpt756loader:v1{pins(standins, checkout)['PIN_LOADER']}"
+    made = [call for call in standins.calls if call.startswith(("docker", "kind"))]
+    label = "--label org.opencontainers.image.revision=unknown"
+    assert made == [
+        f"docker build {label} -t {tag} -f loader/Dockerfile .",
+        f"kind load docker-image {tag} --name c756",
+    ]
+
+
+def test_an_unknown_image_names_the_known(standins: StandIns, checkout: Path) -> None:
+    done = standins.run("tools/image.sh", "build", "s3", cwd=checkout)
+    assert done.returncode != 0
+    assert 'no image "s3"' in done.stderr
+    assert "known: db loader s1 s2-v1 s2-v2" in done.stderr
+    assert "usage" in standins.run("tools/image.sh", "biuld", cwd=checkout).stderr
+
+
+def test_no_cluster_is_one_clear_line(standins: StandIns, checkout: Path) -> None:
+    standins.answer("config current-context", "error: current-context is not set\n", 1)
+    done = standins.run("tools/image.sh", "build", "s1", cwd=checkout)
+    assert done.returncode != 0
+    assert "kubectl has no current context. Start a cluster first" in done.stderr

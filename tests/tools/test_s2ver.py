@@ -1,0 +1,127 @@
+"""tools/s2ver.sh: what is done in which order, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import StandIns
+
+HOST = "cmpt756s2.c756ns.svc.cluster.local"
+
+
+def config_dump(shares: dict[str, int]) -> str:
+    clusters = [{"name": f"outbound|30001|{name}|{HOST}", "weight": weight} for name, weight in shares.items()]
+    route: dict[str, Any] = {
+        "match": {"prefix": "/api/v1/music"},
+        "route": {"weighted_clusters": {"clusters": clusters}},
+    }
+    config = {"name": "http.8080", "virtual_hosts": [{"routes": [route]}]}
+    return json.dumps({"configs": [{"dynamic_route_configs": [{"route_config": config}]}]})
+
+
+@pytest.fixture
+def cluster(standins: StandIns, checkout: Path) -> StandIns:
+    """Both versions serve, the gateway follows; `make` is a stand-in as well."""
+    standins.program("make")
+    standins.answer("get deployment cmpt756s2-", "1")
+    standins.answer("get pods -l istio=ingressgateway", "pod/istio-ingressgateway-1\npod/istio-ingressgateway-2\n")
+    for version in ("v1", "v2"):
+        text = (checkout / f"cluster/s2-vs-{version}.yaml").read_text()
+        standins.answer(
+            f"create --dry-run=client -o json -f cluster/s2-vs-{version}.yaml",
+            "".join(json.dumps(document) + "\n" for document in yaml.safe_load_all(text)),
+        )
+    return standins
+
+
+def steps(cluster: StandIns) -> list[str]:
+    """What changes something, or looks at the gateway."""
+    words = ("make", "kubectl apply", "config_dump")
+    return [call for call in cluster.calls if any(word in call for word in words)]
+
+
+DUMP = "-c istio-proxy -- pilot-agent request GET config_dump?resource=dynamic_route_configs"
+
+
+def test_forward_deploys_first_and_waits_for_every_gateway(cluster: StandIns, checkout: Path) -> None:
+    cluster.answer("config_dump", config_dump({"v1": 90, "v2": 10}))
+    done = cluster.run("tools/s2ver.sh", "v2", cwd=checkout)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "music is served by: v1 90 %, v2 10 % (in force at the ingress gateway)"
+    assert steps(cluster) == [
+        "make -e --no-print-directory -f k8s.mak s2",
+        "kubectl apply -f cluster/s2-vs-v2.yaml",
+        f"kubectl -n istio-system exec pod/istio-ingressgateway-1 {DUMP}",
+        f"kubectl -n istio-system exec pod/istio-ingressgateway-2 {DUMP}",
+    ]
+
+
+def test_back_to_a_version_that_runs_changes_the_routes_first(cluster: StandIns, checkout: Path) -> None:
+    cluster.answer("config_dump", config_dump({"v1": 100}))
+    done = cluster.run("tools/s2ver.sh", "v1", cwd=checkout)
+    assert done.returncode == 0, done.stderr
+    assert "served by: v1 100 % (" in done.stdout
+    assert [step.split()[1] for step in steps(cluster)] == ["apply", "-n", "-n", "-e"]
+
+
+def test_back_to_a_version_that_is_gone_deploys_it_first(cluster: StandIns, checkout: Path) -> None:
+    cluster.answer("config_dump", config_dump({"v1": 100}))
+    cluster.answer("get deployment cmpt756s2-v1", "")
+    done = cluster.run("tools/s2ver.sh", "v1", cwd=checkout)
+    assert steps(cluster)[0].startswith("make")
+    # The stand-in for make has started nothing, so the routes must not be applied either.
+    assert done.returncode != 0
+    assert "sends 100 % to v1, which does not run" in done.stderr
+    assert len(steps(cluster)) == 1
+
+
+def test_routes_to_a_version_that_does_not_run_are_refused(cluster: StandIns, checkout: Path) -> None:
+    cluster.answer("get deployment cmpt756s2-v1", "")
+    done = cluster.run("tools/s2ver.sh", "v2", cwd=checkout)
+    assert done.returncode != 0
+    assert "cluster/s2-vs-v2.yaml sends 90 % to v1, which does not run. First: S2_VER=v1 make" in done.stderr
+    assert not any("apply" in step for step in steps(cluster))
+
+
+def test_a_failed_deployment_leaves_the_routes_alone(cluster: StandIns, checkout: Path) -> None:
+    cluster.answer("^make", "image does not build\n", 2)
+    done = cluster.run("tools/s2ver.sh", "v2", cwd=checkout)
+    assert done.returncode != 0
+    assert not any("kubectl apply" in step for step in steps(cluster))
+
+
+def test_routes_that_do_not_come_into_force_are_told(cluster: StandIns, checkout: Path) -> None:
+    cluster.answer("config_dump", config_dump({"v1": 100}))
+    done = cluster.run("tools/s2ver.sh", "v2", cwd=checkout, env={"WAIT": "1"})
+    assert done.returncode != 0
+    assert 'after 1 s the ingress gateway still serves "v1=100" and not "v1=90 v2=10"' in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("v9",), (), ("v1", "v2"), ("../s2-dpl-v1",)])
+def test_an_unknown_version_lists_the_known(cluster: StandIns, checkout: Path, arguments: tuple[str, ...]) -> None:
+    done = cluster.run("tools/s2ver.sh", *arguments, cwd=checkout)
+    assert done.returncode != 0
+    assert "Known: v1 v2" in done.stderr
+    assert steps(cluster) == []
+
+
+def test_known_versions_come_from_the_files(cluster: StandIns, checkout: Path) -> None:
+    shutil.copy(checkout / "cluster/s2-dpl-v2.yaml", checkout / "cluster/s2-dpl-v3.yaml")
+    assert "Known: v1 v2 v3" in cluster.run("tools/s2ver.sh", "v9", cwd=checkout).stderr
+    assert "no routes" in cluster.run("tools/s2ver.sh", "v3", cwd=checkout).stderr
+
+
+def test_different_weights_for_gateway_and_mesh_are_told(cluster: StandIns, checkout: Path) -> None:
+    documents = list(yaml.safe_load_all((checkout / "cluster/s2-vs-v2.yaml").read_text()))
+    documents[1]["spec"]["http"][0]["route"] = [{"destination": {"host": HOST, "subset": "v1"}}]
+    cluster.answer("create --dry-run", "".join(json.dumps(document) for document in documents))
+    cluster.answer("config_dump", config_dump({"v1": 90, "v2": 10}))
+    done = cluster.run("tools/s2ver.sh", "v2", cwd=checkout)
+    assert done.returncode == 0
+    assert "the mesh (v1=100) has other weights than the gateway (v1=90 v2=10)" in done.stderr

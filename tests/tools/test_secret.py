@@ -1,0 +1,63 @@
+"""Secrets come from the environment or from chance, never through a file or an argument."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import StandIns
+from tools import secret
+
+GIVEN = "a-key-from-the-environment-of-40-letters"
+
+
+def decoded(manifest: str) -> dict[str, str]:
+    return {key: base64.b64decode(value).decode() for key, value in json.loads(manifest)["data"].items()}
+
+
+def test_auth_is_random_unless_given() -> None:
+    first, second = secret.auth({}), secret.auth({})
+    assert first.keys() == {"jwt-secret", "loader-token"}
+    assert len({*first.values(), *second.values()}) == 4
+    assert secret.auth({"JWT_SECRET": GIVEN})["jwt-secret"] == GIVEN
+    with pytest.raises(ValueError, match=r"LOADER_TOKEN .* fewer than 32"):
+        secret.auth({"LOADER_TOKEN": "short"})
+
+
+def test_the_manifest() -> None:
+    made = json.loads(secret.manifest("c756-auth", {"jwt-secret": "x"}))
+    assert made["kind"] == "Secret"
+    assert made["metadata"] == {"name": "c756-auth", "namespace": "c756ns"}
+    assert decoded(json.dumps(made)) == {"jwt-secret": "x"}
+
+
+def test_the_key_is_made_once_and_piped(standins: StandIns, checkout: Path) -> None:
+    done = standins.run("tools/secrets.sh", cwd=checkout, env={"JWT_SECRET": GIVEN})
+    assert done.returncode == 0, done.stderr
+    assert decoded(standins.stdin("kubectl create -f -")[0])["jwt-secret"] == GIVEN
+    assert GIVEN not in "".join(standins.calls) + done.stdout + done.stderr
+    assert "no AWS credentials found" in done.stdout
+
+    standins.forget()
+    standins.answer("get secret c756-auth", "secret/c756-auth\n")
+    standins.run("tools/secrets.sh", cwd=checkout, env={"JWT_SECRET": GIVEN})
+    assert [call for call in standins.calls if "create" in call or "apply" in call] == []
+
+
+def test_aws_credentials_are_brought_up_to_date(standins: StandIns, checkout: Path) -> None:
+    standins.answer("get secret c756-auth", "secret/c756-auth\n")
+    keys = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": GIVEN, "AWS_SESSION_TOKEN": "session"}
+    done = standins.run("tools/secrets.sh", cwd=checkout, env=keys)
+    assert done.returncode == 0, done.stderr
+    piped = standins.stdin("apply --server-side --force-conflicts -f -")
+    assert decoded(piped[0]) == keys
+    assert GIVEN not in "".join(standins.calls) + done.stdout + done.stderr
+
+
+def test_a_key_that_is_too_short_stops_the_deployment(standins: StandIns, checkout: Path) -> None:
+    done = standins.run("tools/secrets.sh", cwd=checkout, env={"JWT_SECRET": "short"})
+    assert done.returncode != 0
+    assert "JWT_SECRET" in done.stderr

@@ -1,0 +1,82 @@
+"""Reading shares of traffic out of VirtualServices and out of Envoy's configuration."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tools.traffic_split import documents, served, short_names, wanted
+
+HOST = "cmpt756s2.c756ns.svc.cluster.local"
+
+
+def vs(*routes: dict[str, Any]) -> dict[str, Any]:
+    return {"kind": "VirtualService", "spec": {"http": list(routes)}}
+
+
+def to(version: str | None, weight: int | None = None, host: str = HOST) -> dict[str, Any]:
+    destination = {"host": host} | ({"subset": version} if version else {})
+    return {"destination": destination} | ({} if weight is None else {"weight": weight})
+
+
+def test_wanted() -> None:
+    both = {"match": [{"uri": {"prefix": "/api/v1/music"}}], "route": [to("v1", 90), to("v2", 10)]}
+    assert wanted([vs(both)], HOST) == ["v1=90 v2=10"]
+    assert wanted([vs({"route": [to("v1", 100), to("v2", 0)]})], HOST) == ["v1=100"]
+    assert wanted([vs({"route": [to("v2", host="cmpt756s2")]}), vs(both)], HOST) == ["v2=100", "v1=90 v2=10"]
+    assert wanted([vs({"route": [to(None)]})], HOST) == ["all=100"]
+    assert wanted([vs({"route": [to("v1", host="other")]})], HOST) == []
+
+
+def test_a_route_for_testers_is_not_what_most_get() -> None:
+    testers = {"match": [{"headers": {"x-tester": {"exact": "yes"}}}], "route": [to("v2")]}
+    assert wanted([vs(testers, {"route": [to("v1")]})], HOST) == ["v1=100"]
+
+
+def config(*routes: dict[str, Any]) -> dict[str, Any]:
+    return {"name": "http.8080", "virtual_hosts": [{"name": "*:80", "routes": list(routes)}]}
+
+
+def cluster(version: str, host: str = HOST) -> str:
+    return f"outbound|30001|{version}|{host}"
+
+
+WEIGHTED = {
+    "match": {"prefix": "/api/v1/music"},
+    "route": {"weighted_clusters": {"clusters": [
+        {"name": cluster("v1"), "weight": 90}, {"name": cluster("v2"), "weight": 10},
+    ]}},
+}  # fmt: skip
+OTHER = {"match": {"prefix": "/kiali"}, "route": {"cluster": "outbound|20001||kiali.istio-system.svc.cluster.local"}}
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda entry: {
+            "configs": [{"@type": "...RoutesConfigDump", "dynamic_route_configs": [{"route_config": entry}]}]
+        },
+        lambda entry: {"configs": [{"@type": "...DynamicRouteConfig", "version_info": "7", "route_config": entry}]},
+    ],
+)
+def test_served(wrap: Any) -> None:
+    assert served(wrap(config(WEIGHTED, OTHER)), HOST) == ["v1=90 v2=10"]
+    single = {"match": {"prefix": "/api/v1/music"}, "route": {"cluster": cluster("v1")}}
+    assert served(wrap(config(single)), HOST) == ["v1=100"]
+    testers = {"match": {"prefix": "/", "headers": [{"name": "x-tester"}]}, "route": {"cluster": cluster("v2")}}
+    assert served(wrap(config(testers, single)), HOST) == ["v1=100"]
+    assert served(wrap(config(OTHER, {"match": {"prefix": "/"}, "redirect": {}})), HOST) == []
+    assert served({}, HOST) == []
+
+
+def test_documents_one_after_the_other() -> None:
+    assert documents(json.dumps({"a": 1}, indent=2) + "\n" + json.dumps({"b": 2}) + "\n") == [{"a": 1}, {"b": 2}]
+    assert documents(" \n") == []
+    with pytest.raises(json.JSONDecodeError):
+        documents("{} nonsense")
+
+
+def test_short_names() -> None:
+    assert short_names("a.b.svc.cluster.local") == ("a.b.svc.cluster.local", "a", "a.b", "a.b.svc")
