@@ -10,7 +10,13 @@ from __future__ import annotations
 import os
 
 from flask import Flask, Request, Response, request
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
 from prometheus_flask_exporter import PrometheusMetrics
 
 UNMATCHED = "unmatched"
@@ -28,6 +34,7 @@ def url_rule(incoming: Request) -> str:
 
 def install(app: Flask, service: str, version: str, uncounted: tuple[str, ...]) -> None:
     """Counts the requests of `app`, except those to the endpoints `uncounted`, and serves /metrics."""
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series per label set, which nobody reads
     registry = CollectorRegistry()
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:  # these describe one process only
         ProcessCollector(registry=registry)
