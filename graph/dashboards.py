@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from graph.errors import GraphError, NotFound
+from graph.params import parse_duration
 from graph.rows import Series
 
 Json = dict[str, Any]
@@ -56,6 +57,7 @@ class Target:
     expr: str
     legend: str
     instant: bool
+    min_step: int  # seconds; the scrape interval of its metrics where that is known to be long, else 0
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,12 @@ def _variable(entry: Mapping[str, Any]) -> Variable | None:
 
 def targets(panel: Mapping[str, Any]) -> list[Target]:
     return [
-        Target(str(target["expr"]), str(target.get("legendFormat") or ""), bool(target.get("instant")))
+        Target(
+            str(target["expr"]),
+            str(target.get("legendFormat") or ""),
+            bool(target.get("instant")),
+            parse_duration("interval", target["interval"]) if target.get("interval") else 0,
+        )
         for target in panel.get("targets", ())
         if not target.get("hide")
     ]

@@ -268,7 +268,7 @@ class Service:
         unknown = dashboards.check_variables(board, asked)
         if unknown is not None:
             raise BadParameter(f"var-{unknown}", f"the dashboard {board.uid} has no such variable")
-        values = dashboards.built_in(window.step, window.duration, self.scrape_interval())
+        values: dict[str, str] = {}
         variables = []
         for variable in board.variables:
             options = self._options(variable, values, window)
@@ -318,9 +318,11 @@ class Service:
     ) -> list[tuple[dashboards.Target, str, Future[list[Row]] | Future[list[Series]]]]:
         asked: list[tuple[dashboards.Target, str, Future[list[Row]] | Future[list[Series]]]] = []
         for target in dashboards.targets(panel):
-            promql = dashboards.interpolate(target.expr, values)
+            step = max(window.step, target.min_step)
+            built_in = dashboards.built_in(step, window.duration, max(self.scrape_interval(), target.min_step))
+            promql = dashboards.interpolate(target.expr, {**values, **built_in})
             if panel["type"] == "timeseries":
-                asked.append((target, promql, self._range([promql], window)[promql]))
+                asked.append((target, promql, self._range([promql], replace(window, step=step))[promql]))
             else:
                 asked.append((target, promql, self._instant([promql], window.end)[promql]))
         return asked

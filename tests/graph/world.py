@@ -179,6 +179,11 @@ class Counter:
     rate: float
 
 
+@dataclass(frozen=True)
+class Gauge(Counter):
+    """A series that stays as it is."""
+
+
 def counters(flows: list[Flow]) -> Iterator[Counter]:
     for flow in flows:
         for reporter in flow.reporters:
@@ -227,11 +232,11 @@ def flask(flows: list[Flow]) -> Iterator[Counter]:
             "service": flow.target.app,
             "namespace": NS,
             "pod": f"{flow.target.workload}-6d5f7c-abcde",
-            "version": flow.target.version,
         }
         route = {"cmpt756s1": "/api/v1/user/<user_id>", "cmpt756s2": "/api/v1/music/<music_id>"}.get(
             flow.target.app, "/api/v1/datastore/read"
         )
+        yield Gauge("app_info", {**labels, "exported_service": flow.target.app, "version": flow.target.version}, 1.0)
         yield Counter("flask_http_request_total", {**labels, "method": "GET", "status": flow.code}, flow.rate)
         timed = {**labels, "method": "GET", "status": flow.code, "url_rule": route}
         yield Counter("flask_http_request_duration_seconds_count", timed, flow.rate)
@@ -261,7 +266,8 @@ def open_metrics(state: str, end: int, *, minutes: int = 70) -> Iterator[str]:
         for one in merged(found):
             name = f"{metric}{text_of(one.labels)}"
             for at in times:
-                yield f"{name} {one.rate * (at - times[0]) + 100:.6f} {at}\n"
+                value = 1 if isinstance(one, Gauge) else one.rate * (at - times[0]) + 100
+                yield f"{name} {value:.6f} {at}\n"
     for one in gone:
         for at in [at for at in times if at < end - 2400]:
             yield f"{one.metric}{text_of(one.labels)} {one.rate * (at - times[0]):.6f} {at}\n"
