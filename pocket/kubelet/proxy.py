@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import sys
 import time
@@ -12,20 +11,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-import aiohttp
-
 from pocket import processes
 from pocket.kubelet.container import Container, Host, Launch
 from pocket.kubelet.inject import IMAGE, PROXY
-from pocket.mesh.bootstrap import bootstrap, envoy_argv
-from pocket.mesh.model import ADMIN_SOCKET, BOOTSTRAP_FILE, DRAIN_SECONDS, Proxy
+from pocket.mesh import deliver
+from pocket.mesh.bootstrap import envoy_argv
+from pocket.mesh.deliver import NotAcknowledged
+from pocket.mesh.model import DRAIN_SECONDS, Proxy
 from pocket.objects import Obj
 from pocket.programs import ProgramMissing, envoy
-from pocket.tls import write_private
 
 _QUIET = 0.05  # seconds between two looks at the number of requests under way
 _SETTLE = 2.0  # seconds that requests which were on their way may take to arrive and end
-_HAS_PROC = os.path.exists("/proc/self/fd")
 _PILOT_AGENT = """\
 #!/bin/sh
 # What people know of Istio's pilot-agent: pilot-agent request GET config_dump
@@ -80,15 +77,14 @@ class ProxyContainer(Container):
         """Wait until no request from outside is under way in it, at most `limit` seconds."""
         end = time.monotonic() + limit
         still = 0
-        while still < 2 and time.monotonic() < end and self.alive():
-            still = still + 1 if await self._active() == 0 else 0
-            await asyncio.sleep(_QUIET)
+        with contextlib.suppress(NotAcknowledged):  # no Envoy, no requests
+            while still < 2 and time.monotonic() < end:
+                still = still + 1 if await deliver.active_requests(self._proxy()) == 0 else 0
+                await asyncio.sleep(_QUIET)
 
     async def drain(self, deadline: float) -> None:
         """A gateway: tell clients to go elsewhere, and wait for what is under way."""
-        with contextlib.suppress(aiohttp.ClientError, OSError):
-            await admin(Path(self._proxy().directory), "POST", "drain_listeners?graceful&skip_exit")
-        await self.quiet(min(DRAIN_SECONDS, max(deadline - time.monotonic(), 0)))
+        await deliver.drain(self._proxy(), min(DRAIN_SECONDS, max(deadline - time.monotonic(), 0)))
 
     async def stop(self, deadline: float) -> None:
         # Envoy ends at once when asked: what was to be waited for has been waited for.
@@ -98,49 +94,12 @@ class ProxyContainer(Container):
             self._event("Normal", "Killing", f"Stopping container {self.name}")
             await processes.terminate(process, max(deadline - time.monotonic(), 0.5))
 
-    async def _active(self) -> int:
-        """Requests that came in and have no answer yet; 0 where nobody can say."""
-        try:
-            text = await admin(Path(self._proxy().directory), "GET", "stats?filter=downstream_rq_active")
-        except (aiohttp.ClientError, OSError, TimeoutError):
-            return 0
-        return active_requests(text)
-
-
-def active_requests(stats: str) -> int:
-    """Sum of the inbound `downstream_rq_active` gauges; scrapes and admin calls do not count. Pure."""
-    total = 0
-    for line in stats.splitlines():
-        name, _, value = line.partition(": ")
-        if name.startswith("http.") and not name.startswith(("http.admin.", "http.stats.", "http.outbound")):
-            total += int(value) if value.strip().isdigit() else 0
-    return total
-
-
-async def admin(directory: Path, method: str, path: str) -> str:
-    """Ask the admin interface of the Envoy that runs in `directory`. Raises OSError and aiohttp.ClientError.
-
-    Through /proc, because the path of a Unix socket must be shorter than 108 bytes.
-    """
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        socket = f"/proc/self/fd/{descriptor}/{ADMIN_SOCKET}" if _HAS_PROC else str(directory / ADMIN_SOCKET)
-        timeout = aiohttp.ClientTimeout(total=5)
-        async with (
-            aiohttp.ClientSession(connector=aiohttp.UnixConnector(socket), timeout=timeout) as session,
-            session.request(method, f"http://envoy/{path.lstrip('/')}") as response,
-        ):
-            return await response.text()
-    finally:
-        os.close(descriptor)
-
 
 def _launch(proxy: Proxy) -> Launch:
     """Everything in place to start an Envoy in its folder. Raises OSError."""
     folder = Path(proxy.directory)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    (folder / ADMIN_SOCKET).unlink(missing_ok=True)
-    write_private(folder / BOOTSTRAP_FILE, json.dumps(bootstrap(proxy), indent=1).encode())
+    deliver.prepare(proxy)
     try:
         program = envoy()
     except ProgramMissing as error:
