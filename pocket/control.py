@@ -45,7 +45,7 @@ async def serve(settings: Settings) -> None:
         running = [
             group.create_task(kubelet.run(mesh)),
             group.create_task(mesh.run()),
-            group.create_task(Controllers(store).run()),
+            group.create_task(Controllers(store, kubelet.pod_endpoints).run()),
             group.create_task(supervisor.keep_running(settings, parts.emulator(settings))),
             group.create_task(supervisor.keep_running(settings, parts.prometheus(settings))),
             group.create_task(supervisor.rotate_logs(settings)),
