@@ -15,7 +15,8 @@ DOCKERFILE = Path("s1/Dockerfile")
 def test_sources_are_what_copy_lines_take_from_the_context() -> None:
     text = (
         "FROM a AS build\nCOPY requirements.lock x/ /code/\n# COPY no /no\n"
-        'COPY --from=build /venv /venv\ncopy --chown=1:1 --link s1 \\\n  s2 /code/\nADD ["with space", "/code/"]\nRUN COPY y z\n'
+        'COPY --from=build /venv /venv\ncopy --chown=1:1 --link s1 \\\n  s2 /code/\n'
+        'ADD ["with space", "/code/"]\nRUN COPY y z\n'
     )
     assert copied(text) == ["requirements.lock", "x/", "s1", "s2", "with space"]
 
