@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pocket.api import crds, defaults
+import copy
+
+from pocket.api import crds, defaults, services
 from pocket.objects import Obj
 from pocket.store import Store
 
@@ -28,3 +30,15 @@ def ensure_namespace(store: Store, name: str, labels: dict[str, str] | None = No
         store.create(
             {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": name}}
         )
+
+
+def complete(store: Store, obj: Obj) -> Obj:
+    """A copy of an object of pocket's own with what the API would have filled in: defaults, a cluster IP.
+
+    For whoever writes to the store directly. Idempotent.
+    """
+    obj = copy.deepcopy(obj)
+    defaults.apply(obj)
+    if obj["kind"] == "Service":
+        services.assign(obj, store.list("Service"))
+    return obj

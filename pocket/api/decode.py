@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from pocket.api import errors, schema
+from pocket.api import errors, protobuf, schema
 from pocket.objects import Obj
 
 MAX_BODY = 3 * 1024 * 1024
@@ -54,7 +54,12 @@ def parse(body: bytes, content_type: str) -> tuple[Any, list[str]]:
 
 
 def parse_object(body: bytes, content_type: str) -> tuple[Obj, list[str]]:
-    """As parse, for a body that must be an object."""
+    """As parse, for a body that must be an object; it may also be in protobuf."""
+    if content_type == protobuf.MEDIA_TYPE:
+        try:
+            return protobuf.parse_object(body), []
+        except protobuf.ProtobufError as error:
+            raise errors.bad_request(f"the body of the request could not be read: {error}") from None
     value, duplicates = parse(body, content_type)
     if not isinstance(value, dict):
         raise errors.bad_request("the body of the request must be an object")

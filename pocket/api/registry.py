@@ -364,9 +364,18 @@ class Registry:
             if kind.name == "Job" and "selector" in (old.get("spec") or {}):
                 new.setdefault("spec", {}).setdefault("selector", copy.deepcopy(old["spec"]["selector"]))
         self._keep_metadata(old, new)
+        # Objects that controllers wrote may lack defaults. A change of something else must not fill them in: new values
+        # in a Deployment's template would replace all its pods.
+        same_spec = new.get("spec") == old.get("spec")
         self._finish(target, new)
+        if same_spec and "spec" in old:
+            new["spec"] = copy.deepcopy(old["spec"])
         if target.subresource != "status":
-            self._refuse_invalid(kind, new, validate.check_update(_stored(new, kind), _stored(old, kind)))
+            before = _stored(copy.deepcopy(old), kind)
+            after = _stored(copy.deepcopy(new), kind)
+            defaults.apply(before)
+            defaults.apply(after)
+            self._refuse_invalid(kind, new, validate.check_update(after, before))
             warnings = warnings + self._admit(kind, new)
         if owners is None:
             place = managedfields.root(_type_name(kind))
@@ -520,7 +529,7 @@ def _own_selector(job: Obj) -> None:
     own = {"batch.kubernetes.io/controller-uid": uid, "controller-uid": uid}
     name = {"batch.kubernetes.io/job-name": job["metadata"].get("name", ""),
             "job-name": job["metadata"].get("name", "")}  # fmt: skip
-    meta = spec["template"].setdefault("metadata", None) or {}
-    spec["template"]["metadata"] = meta
+    meta = spec["template"]["metadata"] = spec["template"].get("metadata") or {}
     meta["labels"] = (meta.get("labels") or {}) | own | name
+    job["metadata"]["labels"] = job["metadata"].get("labels") or dict(meta["labels"])
     spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}

@@ -9,7 +9,19 @@ from typing import Any
 
 from aiohttp import web
 
-from pocket.api import decode, discovery, errors, patch, reviews, schema, selectors, strategic, tables, watching
+from pocket.api import (
+    decode,
+    discovery,
+    errors,
+    patch,
+    protobuf,
+    reviews,
+    schema,
+    selectors,
+    strategic,
+    tables,
+    watching,
+)
 from pocket.api import web as w
 from pocket.api.registry import DeleteOptions, Registry, Result
 from pocket.api.target import Target
@@ -19,7 +31,7 @@ _MERGE = "application/merge-patch+json"
 _JSON = "application/json-patch+json"
 _STRATEGIC = "application/strategic-merge-patch+json"
 _APPLY = "application/apply-patch+yaml"
-_PLAIN = ("", "application/json", "application/yaml", "application/octet-stream", "text/plain")
+_PLAIN = (protobuf.MEDIA_TYPE, "", "application/json", "application/yaml", "application/octet-stream", "text/plain")
 
 
 class Resources:
@@ -226,7 +238,7 @@ async def _body_object(request: web.Request) -> tuple[Obj, list[str]]:
     if content_type not in _PLAIN:
         raise errors.unsupported_media_type(
             "the body of the request was in an unknown format - accepted media types include: "
-            "application/json, application/yaml"
+            "application/json, application/yaml, application/vnd.kubernetes.protobuf"
         )
     body = await request.read()
     if not body:

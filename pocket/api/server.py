@@ -6,6 +6,7 @@ A request passes: token, path (`target.parse`), handler, and comes out as JSON; 
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hmac
 import logging
 from collections.abc import Awaitable, Callable
@@ -76,7 +77,8 @@ class _Server:
             message = f"Request entity too large: limit is {MAX_BODY}"
             return w.answer(errors.ApiError(413, "RequestEntityTooLarge", message).status(), 413)
         except web.HTTPException as error:
-            return w.answer(errors.ApiError(error.status, error.reason, error.text or error.reason).status(), error.status)
+            refusal = errors.ApiError(error.status, error.reason, error.text or error.reason)
+            return w.answer(refusal.status(), error.status)
         except Exception as error:
             _LOG.exception("%s %s", request.method, request.path)
             return w.answer(w.status_of(error), 500)
@@ -152,8 +154,6 @@ class _Server:
             raise errors.page_not_found()
         headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
         if "gzip" not in request.headers.get("Accept-Encoding", ""):
-            import gzip
-
             del headers["Content-Encoding"]
             document = gzip.decompress(document)
         if request.query.get("hash"):

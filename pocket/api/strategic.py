@@ -67,7 +67,7 @@ def _merge_object(target: Any, patch: dict[str, Any], type_name: str | None) -> 
             field = key.removeprefix(_ORDER)
             if isinstance(result.get(field), list):
                 merge_key = PATCH_KEYS.get((type_name or "", field))
-                result[field] = _ordered(result[field], _list_of(patch, key), patch.get(field), merge_key)
+                result[field] = _ordered(result[field], _list_of(patch, key), merge_key)
     return result
 
 
@@ -101,15 +101,12 @@ def _merge_list(target: Any, patch: list[Any], type_name: str | None, field: str
     return result
 
 
-def _ordered(items: list[Any], order: list[Any], patched: Any, merge_key: str | None) -> list[Any]:
+def _ordered(items: list[Any], order: list[Any], merge_key: str | None) -> list[Any]:
     """Items in the order that the client wants.
 
     Those that the order does not name (they are the server's own) stay behind their former neighbour.
     """
-    if merge_key:
-        wanted = [entry.get(merge_key) for entry in order if isinstance(entry, dict)]
-    else:
-        wanted = list(order)
+    wanted = [entry.get(merge_key) for entry in order if isinstance(entry, dict)] if merge_key else list(order)
 
     def key(item: Any) -> Any:
         return item.get(merge_key) if merge_key and isinstance(item, dict) else item
@@ -136,7 +133,7 @@ def _clean(value: Any) -> Any:
         return {
             key: _clean(entry)
             for key, entry in value.items()
-            if entry is not None and key not in (_DIRECTIVE, _RETAIN) and not key.startswith((_ORDER, _DELETE_PRIMITIVE))
+            if entry is not None and not key.startswith((_DIRECTIVE, _RETAIN, _ORDER, _DELETE_PRIMITIVE))
         }
     if isinstance(value, list):
         return [_clean(entry) for entry in value]

@@ -340,8 +340,8 @@ def _event_source(event: Obj, _: datetime) -> str:
 def _autoscaler_targets(autoscaler: Obj, _: datetime) -> str:
     texts = []
     for metric in _spec(autoscaler).get("metrics") or ():
-        target = ((metric.get("resource") or {}).get("target")) or {}
-        name = (metric.get("resource") or {}).get("name", metric.get("type", ""))
+        source = metric.get("resource") or metric.get("containerResource") or {}
+        target, name = source.get("target") or {}, source.get("name", metric.get("type", ""))
         wanted = target.get("averageUtilization")
         texts.append(f"{name}: {UNKNOWN}/{wanted}%" if wanted is not None else f"{name}: {UNKNOWN}")
     return ", ".join(texts) or NONE

@@ -224,9 +224,10 @@ def _handler(handler: Obj, path: str, kinds: tuple[str, ...]) -> list[FieldError
 
 def _template(template: Obj, selector: Obj | None, path: str, policies: tuple[str, ...]) -> list[FieldError]:
     found: list[FieldError] = []
-    labels = (template.get("metadata") or {}).get("labels") or {}
+    meta = template.get("metadata") or {}
+    labels = meta.get("labels") or {}
     found += names.label_entries(f"{path}.metadata.labels", labels)
-    found += names.annotation_entries(f"{path}.metadata.annotations", (template.get("metadata") or {}).get("annotations"))
+    found += names.annotation_entries(f"{path}.metadata.annotations", meta.get("annotations"))
     if selector is not None and not selectors.selector_matches(selector, labels):
         found.append(invalid(f"{path}.metadata.labels", _go_map(labels), "`selector` does not match template `labels`"))
     spec = template.get("spec") or {}
@@ -281,9 +282,8 @@ def _deployment(deployment: Obj) -> list[FieldError]:
     for field in ("minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"):
         found += _at_least(spec, field, "spec", 0, NON_NEGATIVE)
     if (spec.get("progressDeadlineSeconds") or 600) <= (spec.get("minReadySeconds") or 0):
-        found.append(
-            invalid("spec.progressDeadlineSeconds", spec["progressDeadlineSeconds"], "must be greater than minReadySeconds")
-        )
+        deadline = spec["progressDeadlineSeconds"]
+        found.append(invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds"))
     strategy = spec.get("strategy") or {}
     found += _one_of(strategy, "type", "spec.strategy", ("Recreate", "RollingUpdate"))
     rolling = strategy.get("rollingUpdate")
@@ -404,8 +404,8 @@ def _configmap(configmap: Obj) -> list[FieldError]:
 
 def _keys(data: Obj, path: str) -> list[FieldError]:
     why = (
-        "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  "
-        "or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+        "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
+        "'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
     )
     return [invalid(f"{path}[{key}]", key, why) for key in data if not names.is_config_key(key)]
 
@@ -463,8 +463,8 @@ def _pod_change(new: Obj, old: Obj) -> list[FieldError]:
     if new.get("spec") == old.get("spec"):
         return []
     why = (
-        "Forbidden: pocket runs a pod as it was created and changes nothing in its spec: change the Deployment or the Job "
-        "that made it, or delete the pod and create it anew"
+        "Forbidden: pocket runs a pod as it was created and changes nothing in its spec: change the Deployment "
+        "or the Job that made it, or delete the pod and create it anew"
     )
     changed = sorted(
         field

@@ -104,7 +104,7 @@ class Cluster:
         ]
 
     def kubectl(self, *arguments: str, stdin: str | None = None, fails: bool = False, path: Path = KUBECTL) -> str:
-        """Run kubectl; its output (with what it says on stderr). Fails the test when it ends otherwise than expected."""
+        """Run kubectl; its output, with stderr. Fails the test when it ends otherwise than expected."""
         done = subprocess.run(
             self.command(*arguments, kubectl=path),
             input=stdin,
