@@ -7,4 +7,7 @@ cd "$root"
 settings=$(tools/dynamodb-env.sh)
 export_lines "$settings"
 export AWS_REGION=${REGION:?set it in config.mak and use make} TABLE_SUFFIX=${TABLE_SUFFIX:?set it in config.mak and use make}
-python -m db.tables "$1"
+arguments=("$1")
+# Whoever types `make -f k8s.mak dynamodb-clean` means it.
+if [[ $1 == clean ]]; then arguments+=(--yes); fi
+python -m db.tables "${arguments[@]}"
