@@ -76,6 +76,9 @@ def inbound_clusters(snapshot: Snapshot, proxy: Proxy) -> list[Resource]:
 def inbound_service(snapshot: Snapshot, proxy: Proxy, container_port: int) -> tuple[MeshService | None, Protocol]:
     """The Service (the first by name) that leads to a port of the pod, and the port's protocol."""
     names = {inbound.name: inbound.container_port for inbound in proxy.inbound if inbound.name}
+    for pod in snapshot.endpoints:
+        if (pod.namespace, pod.name) == (proxy.namespace, proxy.name):
+            names |= pod.port_names
     for obj in services_of(snapshot, proxy.labels, proxy.namespace):
         for port in obj["spec"].get("ports") or ():
             if target_port(port, names) == container_port:

@@ -540,22 +540,30 @@ BEGIN, END = "<!-- supported:begin -->", "<!-- supported:end -->"
 """Between these two lines of docs/pocket.md stands what `markdown()` says."""
 
 
-def leaves(spec: Field, path: str = "") -> Iterator[tuple[str, Field]]:
-    """The fields below `spec` by their paths (`http[].timeout`); an object honoured in all its parts is one of them."""
+def leaves(spec: Field, path: str = "", seen: dict[int, str] | None = None) -> Iterator[tuple[str, Field]]:
+    """The fields below `spec` by their paths (`http[].timeout`).
+
+    An object that is honoured in all its parts is one of them; so is one that came before, with a note that says where.
+    """
+    seen = {} if seen is None else seen
     for name, one in spec.fields.items():
         where = f"{path}.{name}" if path else name
         where += "[]" if one.many else ""
         inner = one.values if one.type == "map" and one.values else one
-        if one.status == "honoured" and inner.fields and not _whole(inner):
-            yield from leaves(inner, where + (".*" if one.type == "map" else ""))
-        else:
+        if one.status != "honoured" or not inner.fields or _whole(inner):
             yield where, one
+        elif id(inner.fields) in seen:
+            yield where, Field("object", note=f"like {seen[id(inner.fields)]}")
+        else:
+            seen[id(inner.fields)] = where
+            yield from leaves(inner, where + (".*" if one.type == "map" else ""), seen)
 
 
 def _whole(spec: Field) -> bool:
     """Is every part of it honoured?"""
     return all(
-        one.status == "honoured" and not one.refused_values and _whole(one.values or one) for one in spec.fields.values()
+        one.status == "honoured" and not one.refused_values and _whole(one.values or one)
+        for one in spec.fields.values()
     )
 
 
@@ -566,7 +574,7 @@ def markdown() -> str:
     for kind, spec in SPECS.items():
         grouped: dict[str, list[str]] = {}
         for path, one in leaves(spec):
-            what = one.status if one.status == "honoured" else f"{one.status}: {one.note}"
+            what = f"{one.status}: {one.note}" if one.note else one.status
             grouped.setdefault(what, []).append(path)
             for value, reason in one.refused_values.items():
                 grouped.setdefault(f"refused: {reason}", []).append(f"{path}: {value}")

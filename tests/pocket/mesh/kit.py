@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import os
+import re
 import signal
 import socket
 import subprocess
@@ -17,10 +16,12 @@ from typing import Any
 import aiohttp
 import yaml
 from aiohttp import web
+from prometheus_client.parser import text_string_to_metric_families
 
 from pocket.mesh.bootstrap import envoy_argv, envoy_binary
 from pocket.mesh.deliver import Delivery, prepare
-from pocket.mesh.model import GatewayPort, Inbound, PodEndpoint, Proxy, Snapshot, Substitute, snapshot_of
+from pocket.mesh.model import GatewayPort, PodEndpoint, Proxy, Snapshot, snapshot_of
+from pocket.mesh.telemetry import metric_relabel_configs
 from pocket.mesh.translate import translate
 from pocket.objects import Obj
 
@@ -90,7 +91,9 @@ def service_entry(host: str = "dynamo.example.com", *, number: int = 443, protoc
     }
 
 
-def pod(app: str = "s2", version: str = "v1", port: int = 31001, *, container_port: int = 30001, **more: Any) -> PodEndpoint:
+def pod(
+    app: str = "s2", version: str = "v1", port: int = 31001, *, container_port: int = 30001, **more: Any
+) -> PodEndpoint:
     fields: dict[str, Any] = {
         "name": f"{app}-{version}-{port}",
         "namespace": NS,
@@ -181,7 +184,7 @@ class Mesh:
             prepare(proxy)
             self.delivery.write(proxy, translate(self.snapshot, proxy))
             log = (Path(proxy.directory) / "log").open("wb")
-            self.processes[proxy.id] = subprocess.Popen(
+            self.processes[proxy.id] = subprocess.Popen(  # noqa: ASYNC220 - it must outlive a loop
                 envoy_argv(envoy_binary()), cwd=proxy.directory, stdout=log, stderr=log
             )
             log.close()
@@ -246,8 +249,6 @@ async def client() -> AsyncIterator[aiohttp.ClientSession]:
 
 async def metrics(proxy: Proxy) -> list[tuple[str, dict[str, str], float]]:
     """What Prometheus would have after its relabelling: name, labels, value."""
-    from prometheus_client.parser import text_string_to_metric_families
-
     async with client() as session, session.get(f"http://127.0.0.1:{proxy.stats_port}/stats/prometheus") as answer:
         text = await answer.text()
     raw = [
@@ -260,10 +261,6 @@ async def metrics(proxy: Proxy) -> list[tuple[str, dict[str, str], float]]:
 
 def relabel(name: str, labels: dict[str, str], value: float) -> tuple[str, dict[str, str], float] | None:
     """Prometheus' `replace` and `keep`, enough for telemetry.metric_relabel_configs."""
-    import re
-
-    from pocket.mesh.telemetry import metric_relabel_configs
-
     everything = {"__name__": name, **labels}
     for rule in metric_relabel_configs():
         joined = rule.get("separator", ";").join(everything.get(label, "") for label in rule["source_labels"])
@@ -275,9 +272,3 @@ def relabel(name: str, labels: dict[str, str], value: float) -> tuple[str, dict[
             everything[rule["target_label"]] = found.expand(rule["replacement"].replace("$1", r"\1"))
     return everything.pop("__name__"), everything, value
 
-
-def dumps(value: Any) -> str:
-    return json.dumps(value, indent=1, sort_keys=True)
-
-
-__all__ = [name for name in dir() if not name.startswith("_")] + ["Inbound", "Substitute", "os"]
