@@ -6,7 +6,6 @@ Attribute names and values are data: names go to DynamoDB as placeholders, value
 from __future__ import annotations
 
 import base64
-import math
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -16,9 +15,9 @@ from servicekit.errors import ServiceError
 MAX_ATTRIBUTES = 100  # keeps an update far below DynamoDB's 4 KB of expression
 MAX_NAME = 255  # characters
 MAX_DEPTH = 30  # DynamoDB takes 32 levels
-_MAX_DIGITS = 38  # DynamoDB's numbers
-_MAX_NUMBER = Decimal("9.9999999999999999999999999999999999999E+125")
-_MIN_NUMBER = Decimal("1E-130")
+# DynamoDB keeps 38 digits, from 1E-130 to 1E+126. Within these two bounds every integer and every float fits.
+MAX_NUMBER = 10**37
+MIN_NUMBER = 1e-100
 
 Item = dict[str, Any]
 
@@ -60,14 +59,9 @@ def to_dynamo(value: Any, name: str, depth: int = 0) -> Item:
 
 
 def _number(value: float, name: str) -> str:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ServiceError(400, f"attribute {name!r} is not a finite number")
-    number = Decimal(str(value))
-    if number and (
-        len(number.normalize().as_tuple().digits) > _MAX_DIGITS or not _MIN_NUMBER <= abs(number) <= _MAX_NUMBER
-    ):
-        raise ServiceError(400, f"attribute {name!r} is a number that DynamoDB cannot keep (38 digits, up to 1E+126)")
-    return str(number)
+    if value and not MIN_NUMBER <= abs(value) <= MAX_NUMBER:  # neither is NaN within them
+        raise ServiceError(400, f"attribute {name!r} is a number beyond what is kept: 0, or from 1E-100 to 1E+37")
+    return str(Decimal(str(value)))
 
 
 def from_dynamo(value: Item) -> Any:

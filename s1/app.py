@@ -30,6 +30,7 @@ def create_app(config: FrontConfig | None = None) -> Flask:
         config=config,
         check_ready=datastore.check_ready,
         document=openapi.load(__file__),
+        reserved=("login", "logoff"),
     )
     auth.install(app, tokens)
 

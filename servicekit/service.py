@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
+from werkzeug.routing import BaseConverter
 
 from servicekit import errors, health, logs, metrics, openapi, trace
 from servicekit.config import BaseConfig
@@ -19,10 +21,12 @@ def new_app(
     config: BaseConfig,
     check_ready: Callable[[], None],
     document: dict[str, Any],
+    reserved: tuple[str, ...] = (),
 ) -> Flask:
     """A Flask app with everything but the routes of the service itself.
 
-    `check_ready` raises ServiceError where something that the service depends on does not answer.
+    `check_ready` raises ServiceError where something that the service depends on does not answer. `reserved` are the
+    service's own words that stand in the place of an id, as in /api/v1/user/login: they are never taken for an id.
     Example: `new_app(service="cmpt756s2", version="v1", prefix="/api/v1/music", ...)`.
     """
     app = Flask(service, static_folder=None)
@@ -31,6 +35,7 @@ def new_app(
     # With or without the slash at the end: the same path. A redirect would cost the caller a round trip.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
+    app.url_map.converters["default"] = _id_converter("health", "readiness", "openapi.json", *reserved)
     trace.install(app)
     logs.install(app, service, version)
     metrics.install(app, service, version, uncounted=("health", "readiness"))
@@ -38,3 +43,12 @@ def new_app(
     health.install(app, prefix, check_ready)
     openapi.install(app, prefix, document)
     return app
+
+
+def _id_converter(*words: str) -> type[BaseConverter]:
+    """What `<user_id>` stands for in a route: one segment of the path, but none of `words`."""
+
+    class Id(BaseConverter):
+        regex = rf"(?!(?:{'|'.join(map(re.escape, words))})\Z)[^/]+"
+
+    return Id

@@ -193,7 +193,8 @@ class Service:
         self.port = free_port()
         self.base = f"http://127.0.0.1:{self.port}"
         self.url = self.base + prefix
-        full = base_env(folder) | image.env | {"HOST": "127.0.0.1", "PORT": str(self.port), "DRAIN_SECONDS": "0.2"} | env
+        own = {"HOST": "127.0.0.1", "PORT": str(self.port), "DRAIN_SECONDS": "0.2"}
+        full = {**base_env(folder), **image.env, **own, **env}
         self.process = Process(image.command, code, full, folder / "log")
 
     def start(self) -> Service:
