@@ -19,7 +19,7 @@ from pocket.objects import Kind
 
 MODULES = (
     "core_v1", "apps_v1", "batch_v1", "meta_v1", "discovery_v1", "policy_v1", "autoscaling_v2", "autoscaling_v1",
-    "authentication_v1", "authorization_v1", "apiextensions_v1",
+    "authentication_v1", "authorization_v1", "apiextensions_v1", "scheduling_v1alpha3",
 )  # fmt: skip
 
 TypeName = Literal[
@@ -74,6 +74,10 @@ _SCALARS: dict[str, Type] = {
     "apiextensions_v1.JSONSchemaPropsOrBool": _ANY,
     "apiextensions_v1.JSONSchemaPropsOrStringArray": _ANY,
     "apiextensions_v1.CustomResourceSubresourceStatus": _ANY,
+    # Types without fields, within a Job's alpha field `scheduling`.
+    "scheduling_v1alpha3.WorkloadPodGroupAllDisruptionMode": _ANY,
+    "scheduling_v1alpha3.WorkloadPodGroupSingleDisruptionMode": _ANY,
+    "scheduling_v1alpha3.WorkloadPodGroupBasicSchedulingPolicy": _ANY,
 }
 
 # The sources write every map as `dict`. All are maps of strings but these (https://kubernetes.io/docs/reference/).
