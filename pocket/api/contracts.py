@@ -15,6 +15,7 @@ class ExecContext:
 
     cwd: Path
     env: dict[str, str]
+    root: Path | None = None  # the container's own tree: an argument `/code/app.py` that is in it means that file
 
 
 class PodRuntime(Protocol):

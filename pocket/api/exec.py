@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import fcntl
 import json
 import os
@@ -27,6 +28,7 @@ from pocket.api.contracts import ExecContext, PodRuntime
 from pocket.api.registry import Registry
 from pocket.api.target import Target
 from pocket.objects import Obj, kind_of, uid_of
+from pocket.rootfs import inside
 
 STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
@@ -94,6 +96,8 @@ class Exec:
             context = self._runtime.exec_context(pod, container)
         except LookupError as error:
             raise errors.ApiError(500, "InternalError", f"Internal error occurred: {error}") from None
+        if context.root is not None:
+            options = dataclasses.replace(options, command=[inside(context.root, word) for word in options.command])
         socket = web.WebSocketResponse(protocols=PROTOCOLS, max_msg_size=4 * 1024 * 1024, compress=False, timeout=2)
         if not socket.can_prepare(request).ok:
             raise errors.bad_request("this is no WebSocket handshake")

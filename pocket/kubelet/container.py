@@ -18,7 +18,7 @@ from typing import Protocol
 from pocket import processes
 from pocket.images.store import ImageStore, ImageUnknown
 from pocket.kubelet import probes, times, volumes
-from pocket.kubelet.environment import ConfigError, command_of, inside
+from pocket.kubelet.environment import ConfigError, command_of
 from pocket.kubelet.events import EventRecorder
 from pocket.kubelet.records import ContainerRecord, PodRecord
 from pocket.kubelet.restart import BackOff, starts_again
@@ -26,6 +26,7 @@ from pocket.kubelet.status import ContainerStatus, waiting
 from pocket.objects import Obj, name_of, namespace_of, uid_of
 from pocket.ports import NoFreePort
 from pocket.processes import ProcessError
+from pocket.rootfs import inside
 from pocket.store import now
 from pocket.tls import write_private
 

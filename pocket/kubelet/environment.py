@@ -10,7 +10,6 @@ import base64
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 from pocket.kubelet import quantity
 from pocket.objects import Obj, annotations_of, labels_of, name_of, namespace_of, uid_of
@@ -103,19 +102,6 @@ def service_links(
             links[stem] = f"tcp://{host}:{number}"
             links.update({f"{stem}_PROTO": "tcp", f"{stem}_PORT": str(number), f"{stem}_ADDR": host})
     return links
-
-
-def inside(rootfs: Path, text: str) -> str:
-    """A path that exists in the container's own tree leads there; lists of paths (`a:b`) part by part.
-
-    A process of pocket sees the file system of the machine, so `/code/app.py` would not be found otherwise.
-    """
-    return os.pathsep.join(
-        str(rootfs / part.lstrip("/"))
-        if part.startswith("/") and part.strip("/") and os.path.lexists(rootfs / part.lstrip("/"))
-        else part
-        for part in text.split(os.pathsep)
-    )
 
 
 def secret_value(secret: Obj, key: str) -> bytes | None:

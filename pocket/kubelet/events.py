@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -10,6 +10,8 @@ from pocket.objects import Obj, name_of, namespace_of
 from pocket.store import NotFound, Store, now
 
 LIFETIME = timedelta(hours=1)  # as in Kubernetes: kube-apiserver --event-ttl
+
+_REMEMBERED = 4096  # different events that may count up
 
 
 class EventRecorder:
@@ -19,21 +21,25 @@ class EventRecorder:
         self._store = store
         self._component = component
         self._host = host
+        self._names: dict[tuple[str, str, str, str, str], str] = {}
 
     def event(
         self, obj: Obj, kind: Literal["Normal", "Warning"], reason: str, message: str, field_path: str = ""
     ) -> None:
         """Say what happened to `obj`. One with the same words counts up."""
         meta = obj["metadata"]
-        identity = "\0".join((meta.get("uid", ""), self._component, kind, reason, message, field_path))
-        # Kubernetes' names are OBJECT.HEX as well.
-        name = f"{name_of(obj)}.{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
+        identity = (str(meta.get("uid", "")), kind, reason, message, field_path)
+        # As in Kubernetes: the time in the name keeps them in order where a second is too coarse.
+        name = self._names.pop(identity, None) or f"{name_of(obj)}.{time.time_ns():x}"
+        self._names[identity] = name
+        if len(self._names) > _REMEMBERED:
+            del self._names[next(iter(self._names))]
         namespace = namespace_of(obj) or "default"
-        time = now()
+        moment = now()
 
         def again(event: Obj) -> None:
             event["count"] = int(event.get("count", 1)) + 1
-            event["lastTimestamp"] = time
+            event["lastTimestamp"] = moment
 
         try:
             self._store.modify("Event", namespace, name, again)
@@ -61,8 +67,8 @@ class EventRecorder:
                 "message": message,
                 "type": kind,
                 "count": 1,
-                "firstTimestamp": time,
-                "lastTimestamp": time,
+                "firstTimestamp": moment,
+                "lastTimestamp": moment,
                 "eventTime": None,
                 "source": {"component": self._component, **({"host": self._host} if self._host else {})},
                 "reportingComponent": self._component,

@@ -60,7 +60,7 @@ class Kubelet:
 
     def pod_endpoints(self) -> list[PodEndpoint]:
         """Every pod that runs now, ready or not."""
-        return [worker.endpoint() for worker in self._workers.values() if worker.mode != "gateway"]
+        return [worker.endpoint() for worker in self._workers.values() if not worker.ended]
 
     # -- PodRuntime, for the API server ---------------------------------------------------------------------------
 
@@ -79,7 +79,7 @@ class Kubelet:
         except (OSError, ValueError) as error:
             raise LookupError(f'container "{container}" of pod "{name_of(pod)}" has not been started yet') from error
         mark = self._worker(pod).mark(container, max(found.status.restarts, 0))
-        return ExecContext(launch.cwd, {**launch.env, processes.MARK: mark})
+        return ExecContext(launch.cwd, {**launch.env, processes.MARK: mark}, found.rootfs)
 
     # -- running --------------------------------------------------------------------------------------------------
 

@@ -138,9 +138,9 @@ class PodWorker:
         return self.record.app_ports[number]
 
     def environment(self, container: Obj, image: Mapping[str, str]) -> dict[str, str]:
-        path = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
-        if image.get("PATH"):
-            path.insert(0, image["PATH"])
+        path = [*image.get("PATH", "").split(os.pathsep), str(Path(sys.executable).parent)]
+        path += os.environ.get("PATH", os.defpath).split(os.pathsep)
+        path = list(dict.fromkeys(entry for entry in path if entry))
         system = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         return container_environment(
             self.pod,
@@ -153,6 +153,11 @@ class PodWorker:
         )
 
     # -- what others ask ------------------------------------------------------------------------------------------
+
+    @property
+    def ended(self) -> bool:
+        """Succeeded or failed: it is there to be looked at."""
+        return self._frozen or self._phase is not None
 
     @property
     def id(self) -> str:
@@ -180,7 +185,7 @@ class PodWorker:
             namespace=self.record.namespace,
             labels=labels,
             workload=self.workload(),
-            ports=dict(self.record.inbound_ports or self.record.app_ports),
+            ports=self._gateway_targets() if self.mode == "gateway" else self._endpoint_ports(),
             port_names={str(entry["name"]): int(entry["containerPort"]) for entry in ports if entry.get("name")},
             app=labels.get("app", ""),
             version=labels.get("version", ""),
@@ -628,15 +633,37 @@ class PodWorker:
 
     def _gateway_ports(self) -> tuple[GatewayPort, ...]:
         """The ports that the gateway's Service opens on the node."""
+        found = {GatewayPort(int(port["port"]), int(port["nodePort"])) for port in self._node_ports()}
+        return tuple(sorted(found, key=lambda port: port.service_port))
+
+    def _gateway_targets(self) -> dict[int, int]:
+        """A gateway listens on the node's ports themselves."""
+        names = {
+            entry["name"]: int(entry["containerPort"])
+            for container in self._app_specs()
+            for entry in container.get("ports") or ()
+            if entry.get("name")
+        }
+        targets = {}
+        for port in self._node_ports():
+            target = port.get("targetPort") or port["port"]
+            number = names.get(target) if isinstance(target, str) else int(target)
+            if number is not None:
+                targets[number] = int(port["nodePort"])
+        return targets
+
+    def _endpoint_ports(self) -> dict[int, int]:
+        return dict(self.record.inbound_ports if self.mode == "sidecar" else self.record.app_ports)
+
+    def _node_ports(self) -> list[Obj]:
         labels = labels_of(self.pod)
-        found = {
-            GatewayPort(int(port["port"]), int(port["nodePort"]))
+        return [
+            port
             for service in self._shared.store.list("Service", self.record.namespace)
             if matches(service["spec"].get("selector"), labels)
             for port in service["spec"].get("ports") or ()
             if port.get("nodePort")
-        }
-        return tuple(sorted(found, key=lambda port: port.service_port))
+        ]
 
 
 def _by_name(service: Obj, port: int) -> tuple[str, int] | None:

@@ -74,8 +74,10 @@ async def ask(probe: Obj, target: Target) -> Result:
                 return Result(True)
     except TimeoutError:
         return Result(False, f"no answer within {limit:g} s")
+    except aiohttp.ClientConnectorError as error:
+        return Result(False, f"port {error.port}: {error.os_error.strerror or error}")
     except (OSError, aiohttp.ClientError, ValueError) as error:
-        return Result(False, str(error) or type(error).__name__)
+        return Result(False, getattr(error, "strerror", None) or str(error) or type(error).__name__)
     return Result(False, f"{', '.join(sorted(probe))}: no kind of probe that pocket knows")
 
 
@@ -96,7 +98,7 @@ async def watch(
     period = float(probe.get("periodSeconds") or 10)
     await asyncio.sleep(max(0.0, since + float(probe.get("initialDelaySeconds") or 0) - time.monotonic()))
     streak = Streak(probe)
-    due = time.monotonic()
+    due = time.monotonic() + (period if eager else 0.0)
     while True:
         result = await once()
         counts = time.monotonic() >= due
