@@ -29,6 +29,7 @@ class Findings:
     unknown: list[str] = field(default_factory=list)  # paths of fields that the schema does not know
     duplicate: list[str] = field(default_factory=list)  # paths of fields written twice
     wrong: list[str] = field(default_factory=list)  # complete messages about values of the wrong type
+    unknown_in: list[tuple[Obj, str]] = field(default_factory=list)  # where the unknown fields stand, with their key
 
     def strict(self) -> list[str]:
         """The messages that only strict validation makes an error of."""
@@ -131,12 +132,15 @@ def check(value: Obj, type_name: str) -> Findings:
 
 
 def prune(obj: Obj, paths: list[str]) -> None:
-    """Take the fields at these paths (`spec.http[0].rout`) out of the object, in place."""
+    """Take the fields at these paths (`spec.http[0].rout`) out of the object, in place; those that are there."""
     for path in paths:
         steps = [int(index) if index else key for key, index in _STEP.findall(path)]
         place: Any = obj
         for step in steps[:-1]:
-            place = place[step] if isinstance(place, (dict, list)) else None
+            try:
+                place = place[step]
+            except (KeyError, IndexError, TypeError):
+                place = None
         if isinstance(place, dict):
             place.pop(steps[-1], None)
 
@@ -168,6 +172,7 @@ def _check_struct(value: Any, struct: schema.Struct, path: str, findings: Findin
         known = struct.fields.get(key)
         if known is None:
             findings.unknown.append(field_path)
+            findings.unknown_in.append((value, key))
         else:
             _check_value(entry, known.type, field_path, struct.short_name, findings)
 

@@ -303,7 +303,8 @@ def apply(place: Place, live: Obj, applied: Obj, owners: list[Owner], writer: Wr
     owned_elsewhere: set[Path] = set()
     for owner in others:
         owned_elsewhere |= owner.fields
-    for path in sorted(mine_before - wanted, key=len, reverse=True):
+    # Elements of lists as a whole first: without its key, an element could not be found any more.
+    for path in sorted(mine_before - wanted, key=lambda path: (path[-1] != ".", -len(path))):
         if path not in owned_elsewhere:
             _drop(place, merged, path, wanted | owned_elsewhere)
 

@@ -253,20 +253,22 @@ class Registry:
             raise errors.bad_request(f"the kind in the data ({obj['kind']}) is not the expected kind ({kind.name})")
         if not isinstance(obj.setdefault("metadata", {}), dict):
             raise self._undecodable(target, ["json: metadata must be an object"])
+        by_path: list[str] = []
         findings = decode.check(obj, schema.type_of_kind(kind)) if schema.is_builtin(kind) else _custom_fields(obj)
         if findings.wrong:
             raise self._undecodable(target, findings.wrong)
         if not schema.is_builtin(kind):
-            findings.unknown += [
-                error.path for error in self.admission.check(_stored(obj, kind)) if _is_unknown(error)
-            ]
+            by_path = [error.path for error in self.admission.check(_stored(obj, kind)) if _is_unknown(error)]
+            findings.unknown += by_path
         findings.duplicate = duplicates
         if target.subresource != "status":
             self._refuse_namespace(target, obj)
         problems = findings.strict()
         if problems and options.validation == "Strict":
             raise self._undecodable(target, [f"strict decoding error: {', '.join(problems)}"])
-        decode.prune(obj, findings.unknown)
+        for place, key in findings.unknown_in:
+            place.pop(key, None)
+        decode.prune(obj, by_path)
         return problems if options.validation == "Warn" else []
 
     def _undecodable(self, target: Target, problems: list[str]) -> ApiError:
@@ -499,7 +501,9 @@ def _type_name(kind: Kind) -> str | None:
 def _custom_fields(obj: Obj) -> decode.Findings:
     """The part of a custom resource that Kubernetes itself defines."""
     findings = decode.check({"metadata": obj["metadata"]}, "core_v1.ConfigMap")
-    findings.unknown += [key for key in obj if key not in ("apiVersion", "kind", "metadata", "spec", "status")]
+    strangers = [key for key in obj if key not in ("apiVersion", "kind", "metadata", "spec", "status")]
+    findings.unknown += strangers
+    findings.unknown_in += [(obj, key) for key in strangers]
     return findings
 
 
