@@ -10,7 +10,6 @@ Everything runs in one asyncio thread. Objects go in and out as copies, so nobod
 from __future__ import annotations
 
 import asyncio
-import copy
 import json
 import sqlite3
 import uuid
@@ -19,13 +18,14 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pocket.objects import Obj, kind_of, labels_of, matches, name_of, namespace_of
 
 HISTORY = 4096  # events kept for watches that resume; an older resource version gets Expired
 
-Key = tuple[str, str, str]  # kind, namespace ("" for none), name
+Place = tuple[str, str]  # namespace ("" for none), name
+Key = tuple[str, str, str]  # kind, namespace, name
 
 
 class StoreError(Exception):
@@ -81,10 +81,9 @@ class Store:
             " PRIMARY KEY (kind, namespace, name))"
         )
         self._db.execute("CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL)")
-        self._objects: dict[Key, Obj] = {
-            (kind, namespace, name): json.loads(text)
-            for kind, namespace, name, text in self._db.execute("SELECT kind, namespace, name, json FROM objects")
-        }
+        self._objects: dict[str, dict[Place, Obj]] = {}
+        for kind, namespace, name, text in self._db.execute("SELECT kind, namespace, name, json FROM objects"):
+            self._objects.setdefault(kind, {})[(namespace, name)] = json.loads(text)
         row = self._db.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
         self._version: int = row[0] if row else 0
         self._oldest = self._version
@@ -104,8 +103,8 @@ class Store:
 
     def find(self, kind: str, namespace: str | None, name: str) -> Obj | None:
         """The object, or None."""
-        obj = self._objects.get((kind, namespace or "", name))
-        return copy.deepcopy(obj) if obj is not None else None
+        obj = self._objects.get(kind, {}).get((namespace or "", name))
+        return _copy(obj) if obj is not None else None
 
     def get(self, kind: str, namespace: str | None, name: str) -> Obj:
         """The object. Raises NotFound."""
@@ -117,11 +116,9 @@ class Store:
     def list(self, kind: str, namespace: str | None = None, labels: dict[str, str] | None = None) -> list[Obj]:
         """All objects of a kind, sorted by namespace and name; in one namespace, with these labels, if asked."""
         return [
-            copy.deepcopy(obj)
-            for key, obj in sorted(self._objects.items())
-            if key[0] == kind
-            and (namespace is None or key[1] == namespace)
-            and (labels is None or matches(labels, labels_of(obj)))
+            _copy(obj)
+            for place, obj in sorted(self._objects.get(kind, {}).items())
+            if (namespace is None or place[0] == namespace) and (labels is None or matches(labels, labels_of(obj)))
         ]
 
     # -- writing ------------------------------------------------------------------------------------------------
@@ -131,9 +128,9 @@ class Store:
 
         Raises AlreadyExists.
         """
-        obj = copy.deepcopy(obj)
+        obj = _copy(obj)
         key = _key(obj)
-        if key in self._objects:
+        if key[1:] in self._objects.get(key[0], {}):
             raise AlreadyExists(f'{key[0]} "{key[2]}" already exists')
         meta = obj["metadata"]
         meta["uid"] = meta.get("uid") or str(uuid.uuid4())
@@ -147,9 +144,9 @@ class Store:
         A write that changes nothing is no event. Raises NotFound; Conflict where `obj` carries a resourceVersion
         that is not the current one.
         """
-        obj = copy.deepcopy(obj)
+        obj = _copy(obj)
         key = _key(obj)
-        old = self._objects.get(key)
+        old = self._objects.get(key[0], {}).get(key[1:])
         if old is None:
             raise NotFound(f'{key[0]} "{key[2]}" not found')
         given = obj["metadata"].get("resourceVersion")
@@ -177,7 +174,7 @@ class Store:
     def delete(self, kind: str, namespace: str | None, name: str) -> Obj:
         """Take an object out at once (graceful deletion is the caller's business). Raises NotFound."""
         key = (kind, namespace or "", name)
-        obj = self._objects.pop(key, None)
+        obj = self._objects.get(kind, {}).pop(key[1:], None)
         if obj is None:
             raise NotFound(f'{kind} "{name}" not found')
         version = self._next()
@@ -185,7 +182,7 @@ class Store:
         with self._db:
             self._db.execute("DELETE FROM objects WHERE kind = ? AND namespace = ? AND name = ?", key)
         self._tell(Event("DELETED", obj, version))
-        return copy.deepcopy(obj)
+        return _copy(obj)
 
     # -- watching -----------------------------------------------------------------------------------------------
 
@@ -213,11 +210,11 @@ class Store:
     def _put(self, event: Literal["ADDED", "MODIFIED"], key: Key, obj: Obj, old: Obj | None = None) -> Obj:
         version = self._next()
         obj["metadata"]["resourceVersion"] = str(version)
-        self._objects[key] = obj
+        self._objects.setdefault(key[0], {})[key[1:]] = obj
         self._db.execute("REPLACE INTO objects VALUES (?, ?, ?, ?)", (*key, json.dumps(obj)))
         # What is stored is never changed in place, so the event and the history can share it.
         self._tell(Event(event, obj, version, old))
-        return copy.deepcopy(obj)
+        return _copy(obj)
 
     def _next(self) -> int:
         self._version += 1
@@ -232,6 +229,15 @@ class Store:
             queue.put_nowait(event)
         for listener in self._listeners:
             listener(event)
+
+
+def _copy(value: Any) -> Any:
+    """A copy that shares nothing. For plain JSON, and several times as fast as copy.deepcopy."""
+    if isinstance(value, dict):
+        return {key: _copy(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_copy(entry) for entry in value]
+    return value
 
 
 def _key(obj: Obj) -> Key:
