@@ -8,7 +8,7 @@ import hashlib
 import json
 from typing import Any
 
-from pocket.api import discovery, schema
+from pocket.api import customschema, discovery, schema
 from pocket.api.listkeys import APPLY_KEYS, APPLY_SETS, ATOMIC_MAPS, ATOMIC_STRUCTS, PATCH_KEYS, PATCH_SETS, RETAIN_KEYS
 from pocket.objects import KINDS, Kind, Obj
 
@@ -115,7 +115,7 @@ def _component(kind: Kind, version: str, schemas: Obj) -> str:
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
             "metadata": {"allOf": [{"$ref": f"#/components/schemas/{meta}"}]},
-            "spec": anything,
+            "spec": customschema.spec_of(kind.name),
             "status": anything,
         },
         "x-kubernetes-group-version-kind": gvk,
