@@ -206,12 +206,12 @@ def interpolate(text: str, values: Mapping[str, str]) -> str:
     return _VARIABLE.sub(put, text)
 
 
-def legend(template: str, labels: Mapping[str, str], expr: str) -> str:
-    """The name of a series: `{{label}}` replaced; without a template, all labels, or the expression."""
+def legend(template: str, labels: Mapping[str, str], otherwise: str) -> str:
+    """The name of a series: `{{label}}` replaced; without a template, all labels; without labels, `otherwise`."""
     if template and template != "__auto":
         return re.sub(r"\{\{\s*(\w+)\s*\}\}", lambda found: labels.get(found[1], ""), template).strip()
     text = ", ".join(f'{name}="{value}"' for name, value in sorted(labels.items()) if name != "__name__")
-    return f"{labels.get('__name__', '')}{{{text}}}" if text else expr
+    return f"{labels.get('__name__', '')}{{{text}}}" if text else otherwise
 
 
 def panel_json(
@@ -223,19 +223,20 @@ def panel_json(
     """One panel with its data. results: each target with its query as asked and the answer."""
     defaults = (panel.get("fieldConfig") or {}).get("defaults") or {}
     steps = (defaults.get("thresholds") or {}).get("steps") or ()
+    title = interpolate(str(panel.get("title", "")), values)
     series = [
         {
-            "name": legend(interpolate(target.legend, values), found.labels, promql),
+            "name": legend(interpolate(target.legend, values), found.labels, title),
             "labels": dict(found.labels),
             "points": [[at, value if math.isfinite(value) else None] for at, value in found.points],
         }
-        for target, promql, answer in results
+        for target, _, answer in results
         for found in answer
     ]
     return {
         "id": panel.get("id"),
         "type": panel["type"],
-        "title": interpolate(str(panel.get("title", "")), values),
+        "title": title,
         "description": str(panel.get("description", "")),
         "gridPos": panel.get("gridPos", {}),
         "unit": defaults.get("unit", "short"),

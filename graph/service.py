@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from graph import dashboards, details, discover, empty, kubernetes, pipeline, routing
+from graph import dashboards, details, discover, empty, kubernetes, pipeline, report, routing
 from graph.appenders.istio import of_service
 from graph.cluster import Cluster, injected, name_of, namespace_of
 from graph.details import Alternatives, Selection, Window
@@ -119,7 +119,7 @@ class Service:
         reason = None if empty.has_traffic(result) else self._why_empty(options, cluster)
         answer["c756"] = {
             "empty": reason.as_json() if reason else None,
-            "warnings": [one.as_json() for one in advice],
+            "warnings": [one.as_json() for one in advice if reason is None or one.reason != reason.reason],
             "millis": millis,
         }
         return answer
@@ -219,6 +219,37 @@ class Service:
         """How many requests each version of a service got within the window, by way in (routing.WAYS)."""
         promql = routing.observed_query(namespace, service, duration)
         return routing.observed(self.prometheus().query(promql, end), cluster)
+
+    # -- the report
+
+    def report(self, namespace: str, service: str, end: int, duration: int) -> tuple[Json, list[Advice]]:
+        """The traffic report of a service, and what a person should know about it."""
+        cluster, advice = self.cluster([namespace])
+        incoming = self.prometheus().query(report.incoming_query(namespace, service, duration), end)
+        outgoing: list[Row] = []
+        tcp: list[Row] = []
+        workloads = report.workloads_of(incoming)
+        if workloads:
+            questions = [
+                report.outgoing_query(namespace, workloads, duration),
+                report.bytes_query(namespace, workloads, duration),
+            ]
+            outgoing, tcp = self.rows(questions, end).values()
+        is_gateway = report.gateways(incoming, cluster, self.settings.istio_namespace)
+        found = report.columns(incoming, outgoing, tcp, is_gateway)
+        weights = None
+        if cluster is not None:
+            observed = self.observed(cluster, namespace, service, end, duration)
+            weights = routing.describe(cluster, namespace, service, observed, end - duration)
+            if cluster.service(namespace, service) is None:
+                advice.append(
+                    Advice(
+                        "noService",
+                        f"There is no service {service} in {namespace}.",
+                        f"See: kubectl -n {namespace} get services",
+                    )
+                )
+        return report.build(namespace, service, end, duration, found, weights), advice
 
     # -- lists
 
