@@ -1,7 +1,7 @@
 /**
  * From the server's JSON to what is drawn: labels, shapes, health, badges; the zoomed view; hidden elements. Pure.
  */
-import { edgeHealth, edgeMix, errorPercent, mixHealth, nodeMix, num, worst } from './health.js';
+import { edgeErrors, edgeHealth, edgeMix, mixHealth, nodeMix, num, worst } from './health.js';
 import { millis, number, percent, throughput } from './format.js';
 
 /** @typedef {import('./state.js').View} View */
@@ -104,7 +104,7 @@ export function edgeLabel(data, wanted) {
       if (data.throughput !== undefined) lines.push(throughput(num(data.throughput)));
     } else if (data.responseTime !== undefined) lines.push(millis(num(data.responseTime)));
   }
-  const failed = errorPercent(mix);
+  const failed = edgeErrors(data.traffic);
   if (lines.length && failed > 0) lines.splice(1, 0, `${failed < 1 ? number(failed, 1) : number(failed, 0)}% err`);
   return lines.join('\n');
 }

@@ -2,7 +2,7 @@
  * The expressions of the Find and Hide fields: `name = cmpt756s2`, `%error > 10`, `node = service`, `idle`, `!healthy and rate > 1`.
  * Comparisons and words follow Kiali's help page; here AND binds stronger than OR, and parentheses are allowed.
  */
-import { edgeHealth, edgeMix, errorPercent, num } from './health.js';
+import { edgeErrors, edgeHealth, edgeMix, num } from './health.js';
 
 /** An expression that cannot be read, with the place. */
 export class FindError extends Error {}
@@ -42,7 +42,7 @@ export const OPERANDS = Object.freeze({
   protocol: { on: 'edge', help: 'http, grpc or tcp', value: (/** @type {Item} */ i) => i.data.traffic?.protocol },
   responsetime: { on: 'edge', help: 'milliseconds, of the chosen percentile', value: (/** @type {Item} */ i) => (i.data.responseTime === undefined ? undefined : num(i.data.responseTime)) },
   throughput: { on: 'edge', help: 'bytes/s', value: (/** @type {Item} */ i) => (i.data.throughput === undefined ? undefined : num(i.data.throughput)) },
-  '%error': { on: 'edge', help: 'percentage of failed requests', value: (/** @type {Item} */ i) => (i.data.traffic?.protocol === 'tcp' ? undefined : errorPercent(edgeMix(i.data.traffic))) },
+  '%error': { on: 'edge', help: 'percentage of failed requests', value: (/** @type {Item} */ i) => (i.data.traffic?.protocol === 'tcp' ? undefined : edgeErrors(i.data.traffic)) },
   '%traffic': { on: 'edge', help: "percentage of the source's requests", value: (/** @type {Item} */ i) => num(i.data.traffic?.rates?.httpPercentReq ?? i.data.traffic?.rates?.grpcPercentReq) },
 });
 

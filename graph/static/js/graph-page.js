@@ -11,6 +11,7 @@ import { Poller, waitFor } from './poller.js';
 import { SidePanel } from './side-panel.js';
 import { Store, parse, serialize } from './state.js';
 import { sentence, tables } from './summary.js';
+import { lessMotion } from './theme.js';
 import { toolbar } from './toolbar.js';
 
 /** Changes of these need new data; others only a new drawing. */
@@ -19,6 +20,8 @@ const SERVER_KEYS = ['namespaces', 'graphType', 'duration', 'injectServiceNodes'
 const STEP_KEYS = ['namespaces', 'graphType', 'focus'];
 
 const store = new Store(parse(location.search));
+// Nothing moves by itself for people who asked their system for less motion; the display menu still turns it on.
+if (lessMotion()) store.set({ animation: false });
 /** @type {any} the last graph that the server sent */
 let graph = null;
 /** @type {import('./elements.js').Model} */
@@ -30,6 +33,8 @@ let detailsError = null;
 /** @type {AbortController | null} */
 let detailsRequest = null;
 let spoken = '';
+/** The address named no namespace, and nobody has chosen one yet. */
+let undecided = store.view.namespaces.length === 0;
 
 const live = byId('live');
 const say = (/** @type {string} */ text) => { live.textContent = text; };
@@ -159,7 +164,7 @@ function complain(error) {
 }
 
 const poller = new Poller(async (signal) => {
-  if (store.view.namespaces.length === 0) await chooseNamespaces(signal);
+  if (undecided) await chooseNamespaces(signal);
   const button = byId('refresh');
   button.classList.add('busy');
   byId('graph').setAttribute('aria-busy', 'true');
@@ -188,7 +193,8 @@ async function chooseNamespaces(signal) {
     const names = list.map((/** @type {any} */ one) => one.name);
     controls.namespaces(names);
     const wanted = (config.c756?.defaultNamespaces ?? []).filter((/** @type {string} */ name) => names.includes(name));
-    if (store.view.namespaces.length === 0) quietly({ namespaces: wanted.length ? wanted : config.c756?.defaultNamespaces ?? names.slice(0, 1) });
+    undecided = false;
+    quietly({ namespaces: wanted.length ? wanted : config.c756?.defaultNamespaces ?? names.slice(0, 1) });
   } catch (error) {
     if (!signal.aborted && error instanceof ApiError) complain(error);
     throw error;
@@ -256,6 +262,11 @@ byId('show-table').addEventListener('click', () => store.set({ table: !store.vie
 byId('table-close').addEventListener('click', () => { store.set({ table: false }); byId('show-table').focus(); });
 byId('crumb-back').addEventListener('click', () => store.set({ focus: '', select: '' }));
 byId('panel-toggle').addEventListener('click', () => store.set({ panel: !store.view.panel }));
+byId('skip').addEventListener('click', (event) => {
+  // A fragment would be resolved against <base> and lose the view.
+  event.preventDefault();
+  byId('graph').focus();
+});
 byId('empty-idle').addEventListener('click', () => store.set({ idleNodes: true }));
 
 drawLegend(byId('legend-content'));

@@ -122,7 +122,7 @@ export class GraphView {
       return node.isParent() ? [name] : [name, node.boundingBox({ includeLabels: false, includeOverlays: false, includeUnderlays: false })];
     });
     const labels = edges.map((/** @type {any} */ edge) => {
-      const middle = edge.midpoint();
+      const middle = middleOf(edge);
       const lines = edge.data('label').split('\n');
       const [w, t] = [4.5 * Math.max(...lines.map((/** @type {string} */ line) => line.length)), 9 * lines.length];
       return { id: edge.id(), rect: { x1: middle.x - w, x2: middle.x + w, y1: middle.y - t, y2: middle.y + t } };
@@ -275,6 +275,14 @@ export class GraphView {
     if (drawn) this.on.say(drawn.health === 'none' ? drawn.title : `${drawn.title}, ${drawn.health}`);
     return undefined;
   }
+}
+
+/** @param {any} edge @returns {{x: number, y: number}} its middle, also before cytoscape has drawn it for the first time */
+function middleOf(edge) {
+  const middle = edge.midpoint();
+  if (Number.isFinite(middle?.x) && Number.isFinite(middle?.y)) return middle;
+  const [from, to] = [edge.source().position(), edge.target().position()];
+  return { x: (from.x + to.x) / 2, y: (from.y + to.y) / 2 };
 }
 
 /**

@@ -75,6 +75,15 @@ export function edgeMix(traffic) {
 
 /**
  * @param {{protocol?: string, rates?: Record<string, string>} | undefined} traffic of an edge
+ * @returns {number} percentage of failed requests, as the server computed it before it rounded the rates
+ */
+export function edgeErrors(traffic) {
+  const told = traffic?.rates?.[`${traffic.protocol}PercentErr`];
+  return told === undefined ? errorPercent(edgeMix(traffic)) : num(told);
+}
+
+/**
+ * @param {{protocol?: string, rates?: Record<string, string>} | undefined} traffic of an edge
  * @returns {Health}
  */
 export function edgeHealth(traffic) {

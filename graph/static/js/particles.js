@@ -2,7 +2,7 @@
  * The dots of the traffic animation, without drawing: when a dot starts, how fast it travels, which dots are failures. Pure.
  * One dot per request, every clamp(1000 / rate, 40, 5000) ms; the faster the response, the faster the dot.
  */
-import { edgeMix, errorPercent, num } from './health.js';
+import { edgeErrors, edgeMix, num } from './health.js';
 
 /** @param {number} rate requests per second @returns {number} milliseconds between dots, Infinity without traffic */
 export const interval = (rate) => (rate > 0 ? Math.min(5000, Math.max(40, 1000 / rate)) : Infinity);
@@ -32,7 +32,7 @@ export function specOf(data) {
     tcp,
     every: interval(tcp ? num(data.traffic?.rates?.tcp) / BYTES_PER_DOT : mix.total),
     speed: speed(data.responseTime === undefined ? undefined : num(data.responseTime)),
-    errors: tcp ? 0 : errorPercent(mix) / 100,
+    errors: tcp ? 0 : edgeErrors(data.traffic) / 100,
   };
 }
 

@@ -1,7 +1,7 @@
 /** The panel at the right: totals, success and error shares, codes, plots and routing of what is selected. */
 import { h, icon } from './dom.js';
 import { clock, duration, millis, number, percent, plural, throughput } from './format.js';
-import { HEALTH_WORDS, edgeMix, errorPercent } from './health.js';
+import { HEALTH_WORDS, edgeErrors } from './health.js';
 import { timeSeries } from './plots.js';
 import { routing } from './routing.js';
 
@@ -195,7 +195,7 @@ const hasTraffic = (traffic) => Boolean(traffic && (traffic.http?.rate > 0 || (t
 function health(drawn) {
   const word = HEALTH_WORDS[/** @type {'failing'} */ (drawn.health)];
   if (!word || drawn.health === 'none' || drawn.health === 'tcp') return null;
-  const failed = drawn.kind === 'edge' ? errorPercent(edgeMix(drawn.data.traffic)) : 0;
+  const failed = drawn.kind === 'edge' ? edgeErrors(drawn.data.traffic) : 0;
   return h('span', { class: `state ${drawn.health}` }, ['failing', 'degraded', 'healthy'].includes(drawn.health) ? icon(drawn.health) : null, failed > 0 ? `${word}, ${percent(failed)} errors` : word);
 }
 

@@ -1,7 +1,7 @@
 /** The graph in words: a sentence for the live region, and two tables with everything that the picture says. */
 import { h } from './dom.js';
 import { duration, millis, number, percent, plural, throughput } from './format.js';
-import { HEALTH_WORDS, edgeMix, errorPercent, nodeMix, num } from './health.js';
+import { HEALTH_WORDS, edgeErrors, edgeMix, nodeMix, num } from './health.js';
 
 /** @typedef {import('./elements.js').Model} Model */
 /** @typedef {import('./elements.js').Drawn} Drawn */
@@ -19,7 +19,7 @@ export function sentence(model, view) {
   const parts = [`${where}, last ${duration(view.duration)}: ${plural(nodes.length, 'node')}, ${plural(edges.length, 'edge')}.`];
   for (const health of ['failing', 'degraded']) {
     const bad = edges.filter((edge) => edge.health === health);
-    if (bad.length) parts.push(`${HEALTH_WORDS[/** @type {'failing'} */ (health)]}: ${bad.map((edge) => `${edge.title} (${percent(errorPercent(edgeMix(edge.data.traffic)))} errors)`).join(', ')}.`);
+    if (bad.length) parts.push(`${HEALTH_WORDS[/** @type {'failing'} */ (health)]}: ${bad.map((edge) => `${edge.title} (${percent(edgeErrors(edge.data.traffic))} errors)`).join(', ')}.`);
   }
   if (edges.length && edges.every(({ health }) => health !== 'failing' && health !== 'degraded')) parts.push('No errors.');
   return parts.join(' ');
@@ -34,7 +34,7 @@ export function edgeRow(edge, /** @type {Model} */ model) {
   const share = rates[`${traffic.protocol}PercentReq`];
   return [
     model.byId.get(source)?.title ?? '', model.byId.get(target)?.title ?? '', traffic.protocol ?? '',
-    tcp ? throughput(num(rates.tcp)) : `${number(mix.total)} rps`, tcp ? '–' : percent(errorPercent(mix)),
+    tcp ? throughput(num(rates.tcp)) : `${number(mix.total)} rps`, tcp ? '–' : percent(edgeErrors(traffic)),
     share === undefined ? '–' : percent(num(share)), responseTime === undefined ? '–' : millis(num(responseTime)),
     bytes === undefined ? '–' : throughput(num(bytes)), HEALTH_WORDS[/** @type {'failing'} */ (edge.health)] ?? edge.health,
   ];

@@ -1,0 +1,241 @@
+"""Hover, selection, zoomed view, side panel, keyboard, tables."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from .conftest import GraphPage
+
+
+def font(page: GraphPage, id: str) -> float:
+    return float(page.page.evaluate("(id) => c756.cy.getElementById(id).numericStyle('font-size')", id))
+
+
+def test_hover_lights_the_path(graph_page: GraphPage) -> None:
+    graph_page.server.set("canary")
+    graph_page.ready()
+    v2 = graph_page.node(app="cmpt756s2", version="v2")
+    s1 = graph_page.node("service", service="cmpt756s1")
+    gateway = graph_page.node(app="istio-ingressgateway")
+    dynamo = graph_page.node("serviceentry")
+    small = font(graph_page, v2)
+    graph_page.hover(v2)
+    graph_page.wait("(id) => c756.cy.getElementById(id).hasClass('hovered')", arg=v2)
+    assert font(graph_page, v2) > small
+    assert "lit" in graph_page.classes(gateway)
+    assert "lit" in graph_page.classes(dynamo)
+    assert "dim" in graph_page.classes(s1)
+    graph_page.page.mouse.move(600, 700)
+    graph_page.wait("c756.cy.elements('.dim, .lit, .hovered').empty()")
+
+
+def test_hover_over_an_edge(graph_page: GraphPage) -> None:
+    graph_page.server.set("canary")
+    graph_page.ready()
+    edge = graph_page.edge("service cmpt756s1 to cmpt756s1 v1")["id"]
+    small = font(graph_page, edge)
+    graph_page.hover(edge)
+    graph_page.wait("(id) => c756.cy.getElementById(id).hasClass('hovered')", arg=edge)
+    assert font(graph_page, edge) > small
+    assert "dim" in graph_page.classes(graph_page.node("service", service="cmpt756s2"))
+
+
+def test_double_click_zooms_and_back(graph_page: GraphPage) -> None:
+    graph_page.server.set("canary")
+    graph_page.ready()
+    page = graph_page.page
+    whole = {node["id"] for node in graph_page.nodes()}
+    v2 = graph_page.node(app="cmpt756s2", version="v2")
+    s1 = graph_page.node("service", service="cmpt756s1")
+    graph_page.double_click(v2)
+    expect(page.locator("#crumb")).to_contain_text("cmpt756s2 v2")
+    zoomed = {node["id"] for node in graph_page.nodes()}
+    assert s1 not in zoomed
+    assert zoomed < whole
+    places = {id: page.evaluate("(id) => c756.cy.getElementById(id).position('x')", id) for id in zoomed}
+    assert places[graph_page.node(app="istio-ingressgateway")] < places[v2] < places[graph_page.node(app="cmpt756db")]
+    assert f"focus={v2}" in page.url
+    page.locator("#crumb-back").click()
+    assert {node["id"] for node in graph_page.nodes()} == whole
+    page.go_back()
+    expect(page.locator("#crumb")).to_be_visible()
+    graph_page.page.keyboard.press("Escape")
+    graph_page.page.keyboard.press("Escape")
+    expect(page.locator("#crumb")).to_be_hidden()
+    assert {node["id"] for node in graph_page.nodes()} == whole
+
+
+def test_panel_of_the_graph(graph_page: GraphPage) -> None:
+    graph_page.server.set("canary")
+    graph_page.ready()
+    panel = graph_page.page.locator("#panel-content")
+    expect(panel.locator("h2")).to_have_text("Current graph")
+    expect(panel.locator(".counts")).to_contain_text("4 apps (5 versions)")
+    expect(panel.get_by_role("tab")).to_have_text(["Incoming", "Outgoing", "Total"])
+    panel.get_by_role("tab", name="Incoming").click()
+    incoming = panel.locator(".numbers").first
+    expect(incoming.locator("caption")).to_have_text("HTTP requests per second")
+    assert abs(float(incoming.locator("td").first.inner_text()) - 6.13) < 0.3  # 1 user, 5 music, the scrapes
+    expect(panel.locator(".bar-keys li")).to_have_count(5)
+    expect(panel.locator(".plot")).not_to_have_count(0)
+
+
+def test_panel_of_a_service_with_weights(graph_page: GraphPage) -> None:
+    graph_page.server.set("canary")
+    graph_page.ready()
+    graph_page.click(graph_page.node("service", service="cmpt756s2"))
+    panel = graph_page.page.locator("#panel-content")
+    expect(panel.locator("h2")).to_have_text("cmpt756s2")
+    routing = panel.locator(".routing")
+    expect(routing).to_contain_text("Routing: configured and observed")
+    rows = routing.locator(".route").first.locator("tbody tr:not(.verdict)")
+    expect(rows).to_have_count(2)
+    weights = {row.locator("th").inner_text(): row.locator("td").all_inner_texts() for row in rows.all()}
+    assert weights["v1"][0] == "90%"
+    assert weights["v2"][0] == "10%"
+    observed = float(weights["v2"][1].rstrip("%"))
+    low, high = (float(text) for text in weights["v2"][2].rstrip("%").split("–"))
+    assert low < observed < high
+    assert low < 10 < high
+
+
+def test_panel_of_a_version(graph_page: GraphPage) -> None:
+    graph_page.server.set("canary")
+    graph_page.ready()
+    graph_page.click(graph_page.node(app="cmpt756s2", version="v2"))
+    panel = graph_page.page.locator("#panel-content")
+    expect(panel.locator("h2")).to_have_text("cmpt756s2 v2")
+    expect(panel.locator(".state")).to_contain_text("Failing")
+    codes = panel.locator(".codes tbody tr:not(.host) th")
+    expect(codes.filter(has_text="500")).to_have_count(1)
+    expect(codes.filter(has_text="200")).to_have_count(1)
+    expect(panel.locator(".codes .host").first).to_contain_text("cmpt756s2.c756ns")
+    titles = panel.locator(".plot figcaption")
+    expect(titles).to_have_text(["Requests per second", "Response time"])
+    expect(panel.locator(".plot").nth(1).locator(".keys .name")).to_have_text(["Average", "P50", "P95", "P99"])
+    plot = panel.locator(".plot-drawing").first
+    plot.focus()
+    plot.press("ArrowLeft")
+    expect(panel.locator(".plot").first.locator(".when")).not_to_have_text("latest")
+    panel.get_by_role("tab", name="Outgoing").click()
+    expect(panel.get_by_role("tab", name="Outgoing")).to_have_attribute("aria-selected", "true")
+    panel.locator("#panel-queries").click()
+    expect(panel.locator(".queries code").first).to_contain_text("istio_requests_total")
+
+
+def test_panel_of_an_edge(graph_page: GraphPage) -> None:
+    graph_page.server.set("canary")
+    graph_page.ready()
+    graph_page.click(graph_page.edge("service cmpt756s2 to cmpt756s2 v2")["id"])
+    panel = graph_page.page.locator("#panel-content")
+    expect(panel.locator("h2")).to_have_text("service cmpt756s2 to cmpt756s2 v2")
+    expect(panel.locator(".state")).to_contain_text("Failing, 46.9% errors")
+    expect(panel.locator(".numbers").first).to_contain_text("0.53")
+    panel.locator("#end-To").click()
+    expect(panel.locator("h2")).to_have_text("cmpt756s2 v2")
+
+
+def test_panel_of_tcp(graph_page: GraphPage) -> None:
+    graph_page.ready()
+    graph_page.click(graph_page.node("serviceentry"))
+    panel = graph_page.page.locator("#panel-content")
+    expect(panel.locator(".numbers caption")).to_have_text(["TCP"])
+    expect(panel.locator(".plot figcaption")).to_have_text(["TCP bytes per second"])
+
+
+def test_panel_of_a_box(graph_page: GraphPage) -> None:
+    graph_page.server.set("canary")
+    graph_page.ready()
+    graph_page.click(graph_page.node("box", app="cmpt756s2"))
+    panel = graph_page.page.locator("#panel-content")
+    expect(panel.locator("h2")).to_have_text("cmpt756s2")
+    expect(panel.locator(".kind")).to_contain_text("Box")
+    expect(panel.locator(".counts")).to_contain_text("cmpt756s2 v2")
+    expect(panel.locator(".numbers").first).to_contain_text("Total")
+    graph_page.page.mouse.click(700, 700)
+    expect(panel.locator("h2")).to_have_text("Current graph")
+
+
+def test_panel_can_be_hidden(graph_page: GraphPage) -> None:
+    graph_page.ready()
+    page = graph_page.page
+    page.locator("#panel-toggle").click()
+    expect(page.locator("#panel-content")).to_be_hidden()
+    page.reload()
+    graph_page.wait("window.c756 && c756.graph()")
+    expect(page.locator("#panel-content")).to_be_hidden()
+    page.locator("#panel-toggle").click()
+    expect(page.locator("#panel-content h2")).to_have_text("Current graph")
+
+
+def test_a_selected_node_that_goes_away(graph_page: GraphPage) -> None:
+    graph_page.server.set("canary")
+    graph_page.ready()
+    graph_page.click(graph_page.node(app="cmpt756s2", version="v2"))
+    graph_page.server.set("v1")
+    graph_page.refresh()
+    expect(graph_page.page.locator("#panel-content")).to_contain_text("not in this picture any more")
+
+
+def test_keyboard(graph_page: GraphPage) -> None:
+    graph_page.ready()
+    page = graph_page.page
+    page.keyboard.press("Tab")
+    expect(page.locator("#skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#graph")).to_be_focused()
+    assert "?" in page.url
+    page.keyboard.press("ArrowRight")
+    first = page.evaluate("c756.view.cursor")
+    assert first
+    seen = {first}
+    for _ in range(6):
+        page.keyboard.press("ArrowRight")
+        seen.add(page.evaluate("c756.view.cursor"))
+    assert len(seen) >= 4
+    assert graph_page.node("serviceentry") in seen
+    page.keyboard.press("ArrowLeft")
+    cursor = page.evaluate("c756.view.cursor")
+    title = page.evaluate("(id) => c756.model().byId.get(id).title", cursor)
+    expect(page.locator("#live")).to_contain_text(title)
+    page.keyboard.press("Enter")
+    expect(page.locator("#panel-content h2")).to_have_text(title.removeprefix("service "))
+    page.keyboard.press("z")
+    expect(page.locator("#crumb")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    expect(page.locator("#crumb")).to_be_hidden()
+    zoom = page.evaluate("c756.cy.zoom()")
+    page.keyboard.press("+")
+    assert page.evaluate("c756.cy.zoom()") > zoom
+    page.keyboard.press("0")
+    assert abs(page.evaluate("c756.cy.zoom()") - zoom) < 1e-6
+
+
+def test_every_control_has_a_name(graph_page: GraphPage) -> None:
+    graph_page.ready(legend="true", table="true")
+    nameless = graph_page.page.evaluate(
+        """[...document.querySelectorAll('button, input, select, a')].filter((e) => {
+            const label = e.labels?.[0]?.textContent ?? '';
+            return !(e.getAttribute('aria-label') || e.textContent.trim() || label.trim());
+        }).map((e) => e.outerHTML)"""
+    )
+    assert nameless == []
+    assert graph_page.page.evaluate("[...document.images].filter((i) => !i.hasAttribute('alt') || !i.naturalWidth).map((i) => i.src)") == []
+    assert graph_page.page.evaluate("new Set([...document.querySelectorAll('[id]')].map((e) => e.id)).size === document.querySelectorAll('[id]').length")
+
+
+def test_tables_say_what_the_picture_says(graph_page: GraphPage) -> None:
+    graph_page.server.set("canary")
+    graph_page.ready()
+    page = graph_page.page
+    page.locator("#show-table").click()
+    edges = page.locator("#tables table").first.locator("tbody tr")
+    expect(edges).to_have_count(len(graph_page.edges()))
+    row = edges.filter(has_text="Failing")
+    expect(row).to_have_count(1)
+    expect(row).to_contain_text("46.9%")
+    row.get_by_role("button").click()
+    expect(page.locator("#panel-content h2")).to_have_text("service cmpt756s2 to cmpt756s2 v2")
+    page.locator("#table-close").click()
+    expect(page.locator("#table")).to_be_hidden()
