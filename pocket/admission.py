@@ -1,9 +1,10 @@
-"""The rules for custom resources, as the API server asks for them: the mesh's, with the cluster's present state."""
+"""What pocket can honour, as the API server asks for it: of custom resources the mesh knows it, of pods the kubelet."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from pocket.kubelet import supported
 from pocket.mesh import admission
 from pocket.mesh.model import Snapshot
 from pocket.objects import FieldError, Obj
@@ -17,7 +18,7 @@ class MeshAdmission:
 
     def check(self, obj: Obj) -> list[FieldError]:
         """What is wrong with the object."""
-        return admission.check(obj)
+        return admission.check(obj) if obj["kind"] in admission.SPECS else supported.check(obj)
 
     def warnings(self, obj: Obj) -> list[str]:
         """What is accepted but probably not meant."""

@@ -427,8 +427,7 @@ class Registry:
             services.assign(obj, self.store.list("Service"))
 
     def _refuse_invalid(self, kind: Kind, obj: Obj, found: list[FieldError]) -> None:
-        if not schema.is_builtin(kind):
-            found = found + [error for error in self.admission.check(_stored(obj, kind)) if not _is_unknown(error)]
+        found = found + [error for error in self.admission.check(_stored(obj, kind)) if not _is_unknown(error)]
         if found:
             raise errors.invalid(kind, str(obj["metadata"].get("name") or ""), found)
 

@@ -330,7 +330,7 @@ class PodWorker:
 
     def _admit(self) -> None:
         """First sight: on which node it is, and with an Envoy in it where the namespace says so."""
-        if self.pod["spec"].get("nodeName"):
+        if condition(self.pod, "PodScheduled"):
             return
         namespace = self._shared.store.find("Namespace", None, self.record.namespace)
         mode = inject.mode_of(self.pod, labels_of(namespace) if namespace else {})
@@ -339,6 +339,8 @@ class PodWorker:
             changed = inject.injected(pod, mode)
             pod.update(changed)
             pod["spec"]["nodeName"] = NODE
+            scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": now()}
+            pod.setdefault("status", {})["conditions"] = [scheduled]
 
         with contextlib.suppress(NotFound):
             self.pod = self._shared.store.modify("Pod", self.record.namespace, self.record.name, bind)

@@ -15,10 +15,10 @@ from pocket.kubelet.environment import (
     resource_value,
     secret_value,
 )
+from pocket.kubelet.supported import VOLUMES
 from pocket.objects import Obj, namespace_of
 
 SERVICE_ACCOUNT = "var/run/secrets/kubernetes.io/serviceaccount"
-HONOURED = ("emptyDir", "configMap", "secret", "projected", "downwardAPI")
 
 
 def prepare(pod: Obj, folder: Path, find: Find, account: Mapping[str, bytes]) -> None:
@@ -85,10 +85,10 @@ def uses(pod: Obj, kind: str, name: str) -> bool:
 
 
 def _files(pod: Obj, volume: Obj, find: Find, account: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
-    kinds = [kind for kind in HONOURED if kind in volume]
+    kinds = [kind for kind in VOLUMES if kind in volume]
     if not kinds:
         unknown = ", ".join(sorted(set(volume) - {"name"})) or "nothing"
-        known = ", ".join(HONOURED)
+        known = ", ".join(VOLUMES)
         raise ConfigError(f'volume "{volume["name"]}": {unknown}: not supported by pocket, which has {known}')
     for source in (volume["projected"].get("sources") or ()) if kinds[0] == "projected" else (volume,):
         if "secret" in source:
