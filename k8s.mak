@@ -291,3 +291,16 @@ dynamodb-clean:
 .PHONY: ls-tables
 ls-tables:
 	@tools/tables.sh list
+
+# --- load ------------------------------------------------------------------------------------------------------------
+
+# How many virtual users run which simulation, in how many pods, and how long.
+USERS =
+SIM =
+PODS = 1
+DURATION = 5m
+
+## load: load from pods, when one machine is not enough: USERS=200 SIM=ReadMusicSim PODS=4 DURATION=5m
+.PHONY: load
+load: namespace
+	@tools/load-job.sh "$(USERS)" "$(SIM)" "$(PODS)" "$(DURATION)"

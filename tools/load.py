@@ -1,5 +1,5 @@
 """What tools/gatling.sh, tools/list-gatling.sh and tools/kill-gatling.sh do:
-`python -m tools.load start|list|kill ARGUMENTS`, in the repository's root.
+`python -m tools.load start|check|list|kill ARGUMENTS`, in the repository's root.
 
 Exit codes: 0 all right, 1 the load failed (too many errors, or Gatling itself), 2 wrong arguments, 3 this machine lacks
 something (Java, Maven, Maven's registry), 4 there is nothing to send load to (no gateway, service or data),
@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -32,31 +33,56 @@ def results() -> Path:
     return Path(os.environ.get("GATLING_RESULTS", PROJECT / "results")).resolve()
 
 
-def start(arguments: list[str]) -> int:
-    """tools/gatling.sh: start a job and follow its output. Returns the exit code."""
+@dataclass(frozen=True)
+class Ready:
+    """All that a run needs."""
+
+    request: load_args.Request
+    java: str
+    target: Path
+    base_url: str
+    token: str
+
+
+def check(arguments: list[str]) -> int:
+    """What start does before it starts something; for tools/load-job.sh. Returns the exit code."""
+    ready = _ready(arguments)
+    return ready if isinstance(ready, int) else 0
+
+
+def _ready(arguments: list[str]) -> Ready | int:
+    """Arguments, programs, gateway, services, token and data, checked in this order; or an exit code."""
     known = load_args.simulations(PROJECT / "src")
     try:
         request = load_args.parse(arguments, known)
-    except load_args.UsageError as error:
-        return _complain(f"{error}\n{load_args.USAGE.format(simulations=', '.join(known))}", USAGE)
-    try:
         java = load_build.java()
         target = load_build.prepare(PROJECT, ["Compiling the simulations (the first time Maven also fetches Gatling)"])
         base = f"http://{request.gateway or _gateway()}"
         load_checks.check_services(base, request.simulation, load_checks.ask)
         token = os.environ.get("TOKEN") or _output("token.sh", "There is no token")
         load_checks.check_data(base, request.simulation, PROJECT / "resources", token, load_checks.ask)
+    except load_args.UsageError as error:
+        return _complain(f"{error}\n{load_args.USAGE.format(simulations=', '.join(known))}", USAGE)
     except load_build.Missing as error:
         return _complain(str(error), MISSING)
     except load_build.BuildError as error:
         return _complain(str(error), FAILED)
     except load_checks.NotReady as error:
         return _complain(str(error), NOT_READY)
+    return Ready(request, java, target, base, token)
+
+
+def start(arguments: list[str]) -> int:
+    """tools/gatling.sh: start a job and follow its output. Returns the exit code."""
+    ready = _ready(arguments)
+    if isinstance(ready, int):
+        return ready
+    request = ready.request
     job = load_jobs.create(
-        results(), request.simulation.name, request.users, base, request.duration, request.max_errors
+        results(), request.simulation.name, request.users, ready.base_url, request.duration, request.max_errors
     )
     try:
-        job = load_jobs.spawn(job, java, target, token)
+        job = load_jobs.spawn(job, ready.java, ready.target, ready.token)
     except RuntimeError as error:
         return _complain(str(error), FAILED)
     bound = f" for {request.duration}" if request.duration else ""
@@ -158,7 +184,9 @@ def _gateway() -> str:
 def _output(script: str, what: str) -> str:
     done = subprocess.run([str(ROOT / "tools" / script)], capture_output=True, text=True, check=False)
     if done.returncode or not done.stdout.strip():
-        said = done.stderr.strip() or f"tools/{script} printed nothing"
+        # kubectl repeats a failed discovery in lines like "E1124 20:40:40.152966 ... memcache.go:265]"
+        lines = [line for line in done.stderr.splitlines() if "memcache.go" not in line]
+        said = "\n".join(lines).strip() or f"tools/{script} printed nothing"
         raise load_checks.NotReady(
             f"{what}: {said}\n"
             "Start the cluster (pocket: make up), or choose another context: kubectl config use-context NAME"
@@ -178,9 +206,9 @@ def _complain(message: str, code: int) -> int:
 
 def main(arguments: list[str]) -> int:
     """Dispatch. Returns the exit code."""
-    commands = {"start": start, "list": show, "kill": kill}
+    commands = {"start": start, "check": check, "list": show, "kill": kill}
     if not arguments or arguments[0] not in commands:
-        return _complain("usage: python -m tools.load start|list|kill ARGUMENTS", USAGE)
+        return _complain("usage: python -m tools.load start|check|list|kill ARGUMENTS", USAGE)
     return commands[arguments[0]](arguments[1:])
 
 

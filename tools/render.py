@@ -15,8 +15,12 @@ from pathlib import Path
 
 CONFIG = ("REGISTRY", "OWNER", "REGION", "TABLE_SUFFIX")
 """From config.mak."""
-PINS = ("PIN_DB", "PIN_LOADER", "PIN_S1", "PIN_S2_V1", "PIN_S2_V2")
+LOAD = ("LOAD_DURATION", "LOAD_JOB", "LOAD_PODS", "LOAD_SIM", "LOAD_URL", "LOAD_USERS")
+"""From tools/load-job.sh."""
+PINS = ("PIN_DB", "PIN_GATLING", "PIN_LOADER", "PIN_S1", "PIN_S2_V1", "PIN_S2_V2")
 """From tools/image.sh: what follows the tag so that the build is named exactly, `@sha256:...` for most clusters."""
+
+KNOWN = CONFIG + LOAD + PINS
 
 _PLACEHOLDER = re.compile(r"\$\{([^}\n]*)\}?")
 # What may stand in a value: anything else could change the structure of the YAML around it.
@@ -38,11 +42,13 @@ def render(text: str, name: str, values: Mapping[str, str]) -> str:
 def _render_line(line: str, where: str, values: Mapping[str, str]) -> str:
     def fill(match: re.Match[str]) -> str:
         placeholder, key = match.group(0), match.group(1)
-        if key not in CONFIG + PINS or not placeholder.endswith("}"):
-            raise RenderError(f"{where}: unknown placeholder {placeholder}; known are {', '.join(CONFIG + PINS)}")
+        if key not in KNOWN or not placeholder.endswith("}"):
+            raise RenderError(f"{where}: unknown placeholder {placeholder}; known are {', '.join(KNOWN)}")
         value = values.get(key, "")
         if not value:
-            cure = "build its image: tools/image.sh build" if key in PINS else "set it in config.mak and use make"
+            cure = "set it in config.mak and use make"
+            if key in PINS + LOAD:
+                cure = "build its image: tools/image.sh build" if key in PINS else "use make -f k8s.mak load"
             raise RenderError(f"{where}: {key} is not set ({cure})")
         if not _SAFE.fullmatch(value):
             raise RenderError(f"{where}: {key}={value!r}: only letters, digits and @ : . _ / - may stand here")

@@ -19,7 +19,9 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "cluster").glob("*.yaml"))
 VALUES = {
     "REGISTRY": "ghcr.io", "OWNER": "someone", "REGION": "us-west-2", "TABLE_SUFFIX": "someone",
-    **{f"PIN_{name}": f"@sha256:{'0' * 64}" for name in ("DB", "LOADER", "S1", "S2_V1", "S2_V2")},
+    "LOAD_JOB": "load-readmusicsim", "LOAD_SIM": "ReadMusicSim", "LOAD_USERS": "200", "LOAD_PODS": "4",
+    "LOAD_DURATION": "5m", "LOAD_URL": "http://127.0.0.1:8080",
+    **{f"PIN_{name}": f"@sha256:{'0' * 64}" for name in ("DB", "GATLING", "LOADER", "S1", "S2_V1", "S2_V2")},
 }  # fmt: skip
 POD_SECURITY_UNPRIVILEGED = 1024
 
