@@ -5,8 +5,10 @@ source "$(dirname "$0")/lib.sh"
 (($# > 0)) || die "usage: tools/apply.sh FILE..."
 cd "$root"
 
-pins=$(tools/image.sh env)
+pins=
+if grep -q 'PIN_' "$@"; then pins=$(tools/image.sh env); fi
 # shellcheck disable=SC2086  # one word for each NAME=value
 rendered=$(env $pins "$(command -v python3)" tools/render.py "$@")
-# Only what changed is worth a line.
-kubectl apply -f - <<<"$rendered" | sed '/ unchanged$/d'
+# Only what changed is worth a line. kubectl says "configured" of every PodDisruptionBudget each time, changed or not: the
+# API asks for its selector to be replaced as a whole, so there always is something to send.
+kubectl apply -f - <<<"$rendered" | sed -e '/ unchanged$/d' -e '/^poddisruptionbudget.* configured$/d'

@@ -26,7 +26,7 @@ has_cni_if_needed() {
     kubectl get daemonsets --all-namespaces -l k8s-app=istio-cni-node -o name | grep -q .
 }
 
-kubectl version >/dev/null || die "the cluster of context \"$context\" does not answer (see above)."
+kubectl get --raw /version >/dev/null || die "the cluster of context \"$context\" does not answer (see above)."
 need "Istio's kinds" "install Istio 1.22 or newer" kubectl get --raw /apis/networking.istio.io/v1
 need "Istio's ingress gateway" "istio-ingressgateway in istio-system" \
     kubectl -n istio-system rollout status deployment/istio-ingressgateway --timeout=1s

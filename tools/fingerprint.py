@@ -1,4 +1,5 @@
-"""A digest of everything an image is made of: `tools/fingerprint.py DOCKERFILE`, run in the repository's root.
+"""A digest of everything an image is made of: `tools/fingerprint.py DOCKERFILE...`, run in the repository's root,
+prints one line for each.
 
 Which files these are, the Dockerfile itself says: the sources of its COPY and ADD lines. So a change to a shared
 module rebuilds exactly the images that copy it, and no list has to be kept. Contents count, not times: a `git checkout`
@@ -57,15 +58,16 @@ def _files(root: Path, source: str) -> Iterator[Path]:
 
 
 def main(arguments: list[str]) -> int:
-    """Print the fingerprint. Returns the exit code."""
-    if len(arguments) != 1:
-        print("usage: tools/fingerprint.py DOCKERFILE", file=sys.stderr)
+    """Print the fingerprints. Returns the exit code."""
+    if not arguments:
+        print("usage: tools/fingerprint.py DOCKERFILE...", file=sys.stderr)
         return 2
-    try:
-        print(fingerprint(Path.cwd(), Path(arguments[0])))
-    except (OSError, ValueError) as error:
-        print(f"fingerprint.py: {arguments[0]}: {error}", file=sys.stderr)
-        return 1
+    for dockerfile in arguments:
+        try:
+            print(fingerprint(Path.cwd(), Path(dockerfile)))
+        except (OSError, ValueError) as error:
+            print(f"fingerprint.py: {dockerfile}: {error}", file=sys.stderr)
+            return 1
     return 0
 
 

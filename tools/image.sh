@@ -67,15 +67,21 @@ make_image() {
 
 build() {
     (($# > 0)) || die "usage: tools/image.sh build NAME..., NAME one of: $(all_names | xargs)"
-    local name dockerfile tag print pin kind
+    local name dockerfile tag print prints pin kind dockerfiles=()
     context=$(context_name)
     kind=$(context_kind "$context")
     mkdir -p "$stamps"
     for name in "$@"; do
         dockerfile=${name/-//}/Dockerfile
         [[ -e $dockerfile ]] || die "no image \"$name\" ($dockerfile is not there); known: $(all_names | xargs)"
+        dockerfiles+=("$dockerfile")
+    done
+    prints=$(python tools/fingerprint.py "${dockerfiles[@]}")
+    for name in "$@"; do
+        dockerfile=${name/-//}/Dockerfile
         tag=$(tag_of "$name")
-        print=$(python tools/fingerprint.py "$dockerfile")
+        print=${prints%%$'\n'*}
+        prints=${prints#*$'\n'}
         if [[ -z ${FORCE:-} && -e $stamps/$name && $(sed -n 1p "$stamps/$name") == "$tag $print" ]]; then
             continue
         fi

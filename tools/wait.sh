@@ -4,14 +4,19 @@
 source "$(dirname "$0")/lib.sh"
 (($# > 0)) || die "usage: tools/wait.sh DEPLOYMENT..."
 
-for deployment in "$@"; do
-    if ! kubectl -n "$namespace" rollout status "deployment/$deployment" --timeout="${WAIT:-180}s"; then
-        {
-            say "$deployment did not become ready. Its pods, the latest events, the end of its log:"
-            kubectl -n "$namespace" get pods -l "app=${deployment%-v*}" -o wide || true
-            kubectl -n "$namespace" get events --sort-by=.lastTimestamp | tail -n 10 || true
-            kubectl -n "$namespace" logs "deployment/$deployment" -c "${deployment%-v*}" --tail=20 || true
-        } >&2
-        die "$deployment is not ready"
-    fi
-done
+if ! kubectl -n "$namespace" rollout status --timeout="${WAIT:-180}s" "${@/#/deployment/}"; then
+    for deployment in "$@"; do
+        if ! kubectl -n "$namespace" rollout status "deployment/$deployment" --watch=false | grep -q 'successfully rolled out'; then
+            {
+                say "$deployment is not ready. Its pods, the end of its log:"
+                kubectl -n "$namespace" get pods -l "app=${deployment%-v*}" -o wide || true
+                kubectl -n "$namespace" logs "deployment/$deployment" -c "${deployment%-v*}" --tail=20 || true
+            } >&2
+        fi
+    done
+    {
+        say "The latest events:"
+        kubectl -n "$namespace" get events --sort-by=.lastTimestamp | tail -n 10 || true
+    } >&2
+    die "not everything became ready within ${WAIT:-180} s"
+fi

@@ -110,8 +110,8 @@ def test_the_same_commands_in_every_cluster(cluster: StandIns, checkout: Path, t
 def test_deploy_waits_for_every_deployment(cluster: StandIns, checkout: Path) -> None:
     prebuilt(cluster, checkout, "aws756")
     calls = make(cluster, checkout, "deploy")
-    waited = [call.split("deployment/")[1].split()[0] for call in calls if "rollout status" in call]
-    assert waited == ["cmpt756db", "cmpt756s1", "cmpt756s2-v1", "cmpt756s2-v2"]
+    names = [f"deployment/{name}" for name in ("cmpt756db", "cmpt756s1", "cmpt756s2-v1", "cmpt756s2-v2")]
+    assert f"kubectl -n c756ns rollout status --timeout=180s {' '.join(names)}" in calls
     applied = [call for call in calls if "apply -f cluster/" in call]
     assert [call.split("cluster/")[1] for call in applied] == [
         "s1-vs.yaml", "s2-vs-v1.yaml", "db-vs.yaml", "monitoring-virtualservice.yaml",

@@ -33,7 +33,7 @@ def test_nodes_that_run_containers_need_istio_cni(standins: StandIns, checkout: 
 
 
 def test_no_answer_at_all(standins: StandIns, checkout: Path) -> None:
-    standins.answer("kubectl version", "connection refused\n", 1)
+    standins.answer("get --raw /version", "connection refused\n", 1)
     done = standins.run("tools/check-cluster.sh", cwd=checkout)
     assert done.returncode != 0
     assert "connection refused" in done.stderr
