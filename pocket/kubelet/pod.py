@@ -95,6 +95,7 @@ class PodWorker:
         ready = condition(pod, "Ready")
         self.serving = self.adopted and ready is not None and ready["status"] == "True"  # others may send to it
         self._ready = self.serving  # ... and know that they may
+        self._admitted = self.adopted  # what has a record has been injected, and stays as it is
         self._initialized = False
         self._phase: str | None = None
         self._reason = ("", "")
@@ -330,7 +331,7 @@ class PodWorker:
 
     def _admit(self) -> None:
         """First sight: on which node it is, and with an Envoy in it where the namespace says so."""
-        if condition(self.pod, "PodScheduled"):
+        if self._admitted:
             return
         namespace = self._shared.store.find("Namespace", None, self.record.namespace)
         mode = inject.mode_of(self.pod, labels_of(namespace) if namespace else {})
@@ -339,11 +340,10 @@ class PodWorker:
             changed = inject.injected(pod, mode)
             pod.update(changed)
             pod["spec"]["nodeName"] = NODE
-            scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": now()}
-            pod.setdefault("status", {})["conditions"] = [scheduled]
 
         with contextlib.suppress(NotFound):
             self.pod = self._shared.store.modify("Pod", self.record.namespace, self.record.name, bind)
+        self._admitted = True
         self.events.event(self.pod, "Normal", "Scheduled", f"Successfully assigned {self.id} to {NODE}")
 
     def _allocate(self) -> None:
