@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from flask import request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from servicekit.errors import ServiceError
 
@@ -34,8 +34,8 @@ def json_object() -> dict[str, Any]:
 def _raw_body() -> bytes:
     try:
         return request.get_data(cache=False)
-    except HTTPException:
-        raise  # too large, or the client went away: these know their status
+    except RequestEntityTooLarge:
+        raise
     except Exception as error:  # gunicorn's parser reports broken chunks here, with types of its own
         raise ServiceError(400, "the body could not be read: its chunks or its length are wrong") from error
 

