@@ -97,9 +97,7 @@ def substitute_clusters(proxy: Proxy, services: Sequence[MeshService]) -> list[R
     """What stands for external hosts; the bytes count for the ServiceEntry of the host, or as passed through."""
     clusters = []
     for substitute in proxy.substitutes:
-        service = next(
-            (s for s in services if s.port(substitute.port) and host_matches(s.host, substitute.host)), None
-        )
+        service = next((s for s in services if s.port(substitute.port) and host_matches(s.host, substitute.host)), None)
         clusters.append(
             {
                 "name": substitute_name(substitute),

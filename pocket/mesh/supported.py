@@ -125,9 +125,7 @@ _HTTP_ROUTE = _o(
                 "redirectCode": _i(301, 308),
             }
         ),
-        "directResponse": _o(
-            {"status": _must(_i(200, 599)), "body": _o({"string": _s(), "bytes": _s("base64")})}
-        ),
+        "directResponse": _o({"status": _must(_i(200, 599)), "body": _o({"string": _s(), "bytes": _s("base64")})}),
         "delegate": _no("write the delegate's rules into this VirtualService"),
         "rewrite": _o(
             {

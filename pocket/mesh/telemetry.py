@@ -45,17 +45,13 @@ _SIDE_LABELS = tuple(
 _SERVICE_LABELS = ("destination_service", "destination_service_name", "destination_service_namespace")
 
 
-def identity(
-    workload: str, namespace: str, app: str, version: str, labels: Mapping[str, str]
-) -> Labels:
+def identity(workload: str, namespace: str, app: str, version: str, labels: Mapping[str, str]) -> Labels:
     """Who a workload is, by PEER_FIELDS.
 
     The canonical names follow Istio: the `service.istio.io/` labels, else `app.kubernetes.io/`, else `app` and
     `version`, else the workload's name and `latest`.
     """
-    service = (
-        labels.get("service.istio.io/canonical-name") or labels.get("app.kubernetes.io/name") or app or workload
-    )
+    service = labels.get("service.istio.io/canonical-name") or labels.get("app.kubernetes.io/name") or app or workload
     revision = (
         labels.get("service.istio.io/canonical-revision")
         or labels.get("app.kubernetes.io/version")
@@ -199,9 +195,7 @@ _TCP_LABELS = (
 )
 
 
-def tcp_stat_name(
-    proxy: Proxy, side: str, service: MeshService | None, addresses: Sequence[Address] = ()
-) -> str:
+def tcp_stat_name(proxy: Proxy, side: str, service: MeshService | None, addresses: Sequence[Address] = ()) -> str:
     """The statistics name of a cluster that carries TCP: TCP_LABELS' values, which `stats_tags` reads back.
 
     `service` is None for what passes through to an unknown host. The destination's workload is known where all

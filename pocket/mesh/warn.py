@@ -75,9 +75,7 @@ def _mesh_missing(obj: Obj, snapshot: Snapshot, services: Mapping[str, MeshServi
             yield f'host "{host}" is a service, but only gateways follow the rules: add the gateway "mesh" for pods'
 
 
-def _destination(
-    destination: Mapping[str, Any], path: str, service: MeshService, snapshot: Snapshot
-) -> Iterator[str]:
+def _destination(destination: Mapping[str, Any], path: str, service: MeshService, snapshot: Snapshot) -> Iterator[str]:
     port = (destination.get("port") or {}).get("number")
     if port is not None and service.port(port) is None:
         ports = ", ".join(str(one.number) for one in service.ports)

@@ -271,4 +271,3 @@ def relabel(name: str, labels: dict[str, str], value: float) -> tuple[str, dict[
         elif found:
             everything[rule["target_label"]] = found.expand(rule["replacement"].replace("$1", r"\1"))
     return everything.pop("__name__"), everything, value
-

@@ -28,7 +28,9 @@ def test_every_field_that_is_not_honoured_says_why(kind: str) -> None:
 def test_the_table_names_each_kind_of_answer() -> None:
     table = markdown()
     assert "| VirtualService | honoured |" in table
-    assert "| VirtualService | refused: write the delegate's rules into this VirtualService | `http[].delegate` |" in table
+    assert (
+        "| VirtualService | refused: write the delegate's rules into this VirtualService | `http[].delegate` |" in table
+    )
     assert "| ServiceEntry | no effect:" in table
     assert "{SIMPLE, MUTUAL, ISTIO_MUTUAL}" in table
 

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pocket.mesh import policy
+from pocket.mesh.registry import MeshService, registry
+from tests.pocket.mesh.kit import NS, destination_rule, service, snapshot
+
+
+def s2() -> MeshService:
+    return registry(snapshot(service()), NS)[0]
+
+
+def test_a_more_specific_field_replaces_the_whole_field() -> None:
+    whole = {"connectionPool": {"tcp": {"maxConnections": 5}}, "loadBalancer": {"simple": "RANDOM"}}
+    merged = policy.merge(whole, {"connectionPool": {"http": {"maxRetries": 1}}}, 80)
+    assert merged == {"connectionPool": {"http": {"maxRetries": 1}}, "loadBalancer": {"simple": "RANDOM"}}
+
+
+def test_settings_for_a_port_inherit_nothing() -> None:
+    rule = {
+        "loadBalancer": {"simple": "RANDOM"},
+        "portLevelSettings": [{"port": {"number": 80}, "connectionPool": {"tcp": {"maxConnections": 5}}}],
+    }
+    assert policy.merge(None, rule, 80) == {"connectionPool": {"tcp": {"maxConnections": 5}}}
+    assert policy.merge(None, rule, 81) == {"loadBalancer": {"simple": "RANDOM"}}
+
+
+def test_the_rule_of_the_callers_namespace_goes_first_and_the_exact_host_before_the_wildcard() -> None:
+    def rule(namespace: str, host: str) -> Any:
+        made = destination_rule(host)
+        made["metadata"] = {"name": f"{namespace}-{host}", "namespace": namespace}
+        return made
+
+    own = rule("callers", "s2.music.svc.cluster.local")
+    wild = rule("callers", "*.music.svc.cluster.local")
+    theirs = rule(NS, "s2")
+    root = rule("istio-system", "*.local")
+    every = snapshot(root, theirs, wild, own)
+    found = policy.rule_for(every, s2(), "callers")
+    assert found
+    assert found["metadata"] == own["metadata"]
+    found = policy.rule_for(snapshot(root, theirs, wild), s2(), "callers")
+    assert found
+    assert found["metadata"] == wild["metadata"]
+    found = policy.rule_for(snapshot(root, theirs, wild), s2(), "others")
+    assert found
+    assert found["metadata"] == theirs["metadata"]
+    found = policy.rule_for(snapshot(root), s2(), "others")
+    assert found
+    assert found["metadata"] == root["metadata"]
+    assert policy.rule_for(snapshot(), s2(), "others") is None
+
+
+def test_two_rules_for_one_host_are_merged() -> None:
+    first, second = destination_rule(subsets=("v1",)), destination_rule(subsets=("v1", "v2"))
+    first["metadata"] |= {"name": "a", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    second["metadata"] |= {"name": "b", "creationTimestamp": "2026-01-02T00:00:00Z"}
+    second["spec"]["trafficPolicy"] = {"loadBalancer": {"simple": "RANDOM"}}
+    found = policy.rule_for(snapshot(second, first), s2(), NS)
+    assert found
+    assert [subset["name"] for subset in found["spec"]["subsets"]] == ["v1", "v2"]
+    assert found["spec"]["trafficPolicy"] == {"loadBalancer": {"simple": "RANDOM"}}
+
+
+def test_without_a_rule_there_are_no_limits_and_no_panic() -> None:
+    cluster = policy.apply({}, http=True, http2=False)
+    (limits,) = cluster["circuit_breakers"]["thresholds"]
+    assert limits["max_connections"] == limits["max_requests"] == limits["max_pending_requests"] == 4294967295
+    assert cluster["lb_policy"] == "LEAST_REQUEST"
+    assert cluster["common_lb_config"]["healthy_panic_threshold"] == {"value": 0}
+    options = cluster["typed_extension_protocol_options"]["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]
+    assert options["common_http_protocol_options"]["idle_timeout"] == "55s"  # below gunicorn's 75 s
+
+
+def test_connection_pool() -> None:
+    cluster = policy.apply(
+        {
+            "connectionPool": {
+                "tcp": {
+                    "maxConnections": 1, "connectTimeout": "30ms", "maxConnectionDuration": "1m",
+                    "tcpKeepalive": {"probes": 2, "time": "10s", "interval": "500ms"},
+                },
+                "http": {
+                    "http1MaxPendingRequests": 2, "http2MaxRequests": 3, "maxRequestsPerConnection": 4, "maxRetries": 5,
+                    "idleTimeout": "9s", "h2UpgradePolicy": "UPGRADE", "maxConcurrentStreams": 6,
+                },
+            }
+        },
+        http=True, http2=False,
+    )  # fmt: skip
+    (limits,) = cluster["circuit_breakers"]["thresholds"]
+    assert {k: limits[k] for k in ("max_connections", "max_pending_requests", "max_requests", "max_retries")} == {
+        "max_connections": 1, "max_pending_requests": 2, "max_requests": 3, "max_retries": 5,
+    }  # fmt: skip
+    assert cluster["connect_timeout"] == "0.03s"
+    assert cluster["upstream_connection_options"]["tcp_keepalive"] == {
+        "keepalive_probes": 2, "keepalive_time": 10, "keepalive_interval": 1,
+    }  # fmt: skip
+    (options,) = cluster["typed_extension_protocol_options"].values()
+    assert options["common_http_protocol_options"] == {
+        "idle_timeout": "9s", "max_requests_per_connection": 4, "max_connection_duration": "60s",
+    }  # fmt: skip
+    assert options["explicit_http_config"] == {"http2_protocol_options": {"max_concurrent_streams": 6}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "fields"),
+    [
+        ({"simple": "ROUND_ROBIN"}, {"lb_policy": "ROUND_ROBIN"}),
+        ({"simple": "LEAST_CONN"}, {"lb_policy": "LEAST_REQUEST"}),
+        (
+            {"consistentHash": {"httpHeaderName": "x"}},
+            {"lb_policy": "RING_HASH", "ring_hash_lb_config": {"minimum_ring_size": 1024}},
+        ),
+        (
+            {"consistentHash": {"useSourceIp": True, "maglev": {"tableSize": 7}}},
+            {"lb_policy": "MAGLEV", "maglev_lb_config": {"table_size": 7}},
+        ),
+        (
+            {"simple": "ROUND_ROBIN", "warmupDurationSecs": "30s"},
+            {"round_robin_lb_config": {"slow_start_config": {"slow_start_window": "30s"}}},
+        ),
+    ],
+)
+def test_load_balancers(settings: dict[str, Any], fields: dict[str, Any]) -> None:
+    cluster = policy.apply({"loadBalancer": settings}, http=True, http2=False)
+    assert {name: cluster.get(name) for name in fields} == fields
+
+
+@pytest.mark.parametrize(
+    ("hashing", "policies"),
+    [
+        ({"httpHeaderName": "x-user"}, [{"header": {"header_name": "x-user"}}]),
+        ({"httpCookie": {"name": "c", "ttl": "0s"}}, [{"cookie": {"name": "c", "ttl": "0s"}}]),
+        ({"httpQueryParameterName": "q"}, [{"query_parameter": {"name": "q"}}]),
+        ({"useSourceIp": True}, [{"connection_properties": {"source_ip": True}}]),
+        (None, []),
+    ],
+)
+def test_hash_policies(hashing: dict[str, Any] | None, policies: list[Any]) -> None:
+    assert policy.hash_policy({"loadBalancer": {"consistentHash": hashing}} if hashing else {}) == policies
+
+
+def test_outlier_detection() -> None:
+    cluster = policy.apply(
+        {
+            "outlierDetection": {
+                "consecutive5xxErrors": 3, "consecutiveGatewayErrors": 0, "interval": "1s", "baseEjectionTime": "1m",
+                "maxEjectionPercent": 50, "minHealthPercent": 20, "splitExternalLocalOriginErrors": True,
+                "consecutiveLocalOriginFailures": 4,
+            }
+        },
+        http=True, http2=False,
+    )  # fmt: skip
+    assert cluster["outlier_detection"] == {
+        "enforcing_success_rate": 0,
+        "consecutive_5xx": 3,
+        "enforcing_consecutive_5xx": 100,
+        "consecutive_gateway_failure": 5,
+        "enforcing_consecutive_gateway_failure": 0,
+        "interval": "1s",
+        "base_ejection_time": "60s",
+        "max_ejection_percent": 50,
+        "split_external_local_origin_errors": True,
+        "enforcing_local_origin_success_rate": 0,
+        "consecutive_local_origin_failure": 4,
+        "enforcing_consecutive_local_origin_failure": 100,
+    }
+    assert cluster["common_lb_config"]["healthy_panic_threshold"] == {"value": 20}
