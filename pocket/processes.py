@@ -27,8 +27,8 @@ MARK = "POCKET_PROCESS"
 """Environment variable that says to which process of pocket a process belongs."""
 
 # The traps are reset in the child; they keep the shim alive when somebody signals the whole group. The shell's own
-# remarks ("Terminated") are kept out of the log. Only builtins: the PATH is the container's.
-_SHIM = 'trap : HUP INT QUIT TERM USR1 USR2; exec 3>&2 2>/dev/null; f=$1; shift; "$@" 2>&3 3>&-; echo $? >"$f"'
+# standard error is /dev/null, so that its remarks ("Killed") stay out of the log. Only builtins: PATH is the container's.
+_SHIM = 'trap : HUP INT QUIT TERM USR1 USR2; f=$1; shift; "$@" 2>&1; echo $? >"$f"'
 
 _POLL = 0.2  # seconds between looks where there is no pidfd
 _KILLED = 128 + signal.SIGKILL
@@ -87,7 +87,7 @@ def spawn(
                 env={**env, MARK: name},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
-                stderr=output,
+                stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
         finally:

@@ -70,6 +70,11 @@ def test_signals_have_their_default_meaning_in_the_child(start: Start) -> None:
     assert asyncio.run(processes.wait(process)) == 0
 
 
+def test_nothing_but_the_program_writes_to_the_log(start: Start, tmp_path: Path) -> None:
+    assert asyncio.run(processes.wait(start("sh", "-c", "echo last words >&2; kill -9 $$"))) == 137
+    assert (tmp_path / "a.log").read_text() == "last words\n"
+
+
 def test_missing_program_and_directory_are_named(start: Start, tmp_path: Path) -> None:
     with pytest.raises(ProcessError, match='"no-such-program": executable file not found'):
         start("no-such-program")
@@ -122,6 +127,7 @@ def test_what_the_main_process_leaves_behind_is_killed(start: Start, mark: str, 
 
 def test_a_killed_shim_leaves_no_code_but_an_end(start: Start, mark: str) -> None:
     process = start("sleep", "60")
+    until(lambda: len(psutil.Process(process.pid).children()) == 1)
     os.kill(process.pid, signal.SIGKILL)
     assert asyncio.run(processes.wait(process)) == 137
     assert processes.exit_code(process) is None
