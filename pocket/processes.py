@@ -26,9 +26,9 @@ import psutil
 MARK = "POCKET_PROCESS"
 """Environment variable that says to which process of pocket a process belongs."""
 
-# The traps are reset in the child; they keep the shim alive when somebody signals the whole group. The shell's own
-# standard error is /dev/null, so that its remarks ("Killed") stay out of the log. Only builtins: PATH is the container's.
-_SHIM = 'trap : HUP INT QUIT TERM USR1 USR2; f=$1; shift; "$@" 2>&1; echo $? >"$f"'
+# The traps are reset in the child; they keep the shim alive when somebody signals the whole group. The shell's standard
+# error is /dev/null, so that its remarks ("Killed") stay out of the log. Only builtins: PATH is the container's.
+_SHIM = 'trap : HUP INT QUIT TERM USR1 USR2; f=$1; shift; (exec "$@" 2>&1); echo $? >"$f"'
 
 _POLL = 0.2  # seconds between looks where there is no pidfd
 _KILLED = 128 + signal.SIGKILL
@@ -81,7 +81,7 @@ def spawn(
         exit_file.unlink(missing_ok=True)
         output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            child = subprocess.Popen(  # noqa: S603  (running what images say is the purpose)
+            child = subprocess.Popen(
                 ["/bin/sh", "-c", _SHIM, "pocket", str(exit_file.absolute()), program, *argv[1:]],
                 cwd=cwd,
                 env={**env, MARK: name},
@@ -134,7 +134,7 @@ async def wait(process: ProcessId) -> int:
         watch = -1
     try:
         if watch < 0:
-            while is_alive(process):  # noqa: ASYNC110  (nothing tells us)
+            while is_alive(process):
                 await asyncio.sleep(_POLL)
         elif is_alive(process):  # after opening: so the pidfd is of this very process
             loop = asyncio.get_running_loop()
@@ -160,7 +160,7 @@ async def terminate(process: ProcessId, grace: float) -> int:
     if grace > 0:
         try:
             async with asyncio.timeout(grace):
-                while not send(process, signal.SIGTERM) and is_alive(process):  # noqa: ASYNC110
+                while not send(process, signal.SIGTERM) and is_alive(process):
                     await asyncio.sleep(0.01)  # the shim has not yet started it, and nothing tells us when
                 await wait(process)
         except TimeoutError:
