@@ -54,6 +54,7 @@ deploy: namespace secrets
 	@versions=$$(tools/s2-versions.sh running | xargs)
 	tools/image.sh build db s1 $$(printf 's2-%s ' $$versions)
 	tools/apply.sh $(COMMON_OBJECTS) cluster/service-gateway.yaml $(DB_OBJECTS) $(S1_OBJECTS) $(S2_OBJECTS) $$(printf 'cluster/s2-dpl-%s.yaml ' $$versions)
+	tools/graph.sh
 	tools/routes.sh
 	tools/wait.sh cmpt756db cmpt756s1 $$(printf 'cmpt756s2-%s ' $$versions)
 
@@ -123,10 +124,11 @@ s2: secrets gw
 	tools/routes.sh
 	tools/wait.sh cmpt756s2-$(S2_VER)
 
-## monitoring: what Prometheus reads, and the paths /kiali, /prometheus and /grafana at the gateway
+## monitoring: the traffic graph, what Prometheus reads, and the paths /kiali, /prometheus and /grafana at the gateway
 .PHONY: monitoring
 monitoring: gw
-	@tools/apply.sh cluster/s1-sm.yaml cluster/s2-sm.yaml cluster/db-sm.yaml cluster/monitoring-virtualservice.yaml
+	@tools/graph.sh
+	tools/apply.sh cluster/s1-sm.yaml cluster/s2-sm.yaml cluster/db-sm.yaml cluster/monitoring-virtualservice.yaml
 
 ## routes: back to the first routes: music to v1, no delay and no fault in front of the datastore
 .PHONY: routes

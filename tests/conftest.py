@@ -101,7 +101,7 @@ _DOCKERFILE = "FROM python:3.11-slim\nWORKDIR /code\nCOPY servicekit /code/servi
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """The makefiles, tools/ and cluster/ of this checkout, with five tiny images."""
+    """The makefiles, tools/ and cluster/ of this checkout, with six tiny images."""
     target = tmp_path / "checkout"
     target.mkdir()
     for name in ("tools", "cluster"):
@@ -109,7 +109,7 @@ def checkout(tmp_path: Path) -> Path:
     for name in ("Makefile", *(path.name for path in ROOT.glob("*.mak"))):
         shutil.copy2(ROOT / name, target / name)
     (target / ".venv").symlink_to(ROOT / ".venv")
-    for folder in ("servicekit", "s1", "s2/v1", "s2/v2", "db", "loader"):
+    for folder in ("servicekit", "s1", "s2/v1", "s2/v2", "db", "loader", "graph"):
         (target / folder).mkdir(parents=True)
         (target / folder / "app.py").write_text(f'"""{folder}"""\n')
         if folder != "servicekit":

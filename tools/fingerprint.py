@@ -38,7 +38,8 @@ def copied(dockerfile: str) -> list[str]:
 def fingerprint(root: Path, dockerfile: Path) -> str:
     """Hex SHA-256 over names, modes and contents. Raises FileNotFoundError for a source that is not there."""
     digest = hashlib.sha256()
-    sources = [str(dockerfile), ".dockerignore", *copied((root / dockerfile).read_text(encoding="utf-8"))]
+    sources = [str(dockerfile), ".dockerignore", f"{dockerfile}.dockerignore"]
+    sources += copied((root / dockerfile).read_text(encoding="utf-8"))
     for path in sorted({path for source in sources for path in _files(root, source)}):
         name = path.relative_to(root).as_posix()
         executable = path.stat().st_mode & 0o100
@@ -49,7 +50,7 @@ def fingerprint(root: Path, dockerfile: Path) -> str:
 
 def _files(root: Path, source: str) -> Iterator[Path]:
     found = sorted(root.glob(source.strip("/"))) if source.strip("./") else [root]
-    if not found and source != ".dockerignore":
+    if not found and not source.endswith(".dockerignore"):
         raise FileNotFoundError(f"{source}: the Dockerfile copies it, but it is not there")
     for path in found:
         for file in [path] if path.is_file() else path.rglob("*"):

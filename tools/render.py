@@ -17,10 +17,8 @@ CONFIG = ("REGISTRY", "OWNER", "REGION", "TABLE_SUFFIX")
 """From config.mak."""
 LOAD = ("LOAD_DURATION", "LOAD_JOB", "LOAD_PODS", "LOAD_SIM", "LOAD_URL", "LOAD_USERS")
 """From tools/load-job.sh."""
-PINS = ("PIN_DB", "PIN_GATLING", "PIN_LOADER", "PIN_S1", "PIN_S2_V1", "PIN_S2_V2")
-"""From tools/image.sh: what follows the tag so that the build is named exactly, `@sha256:...` for most clusters."""
-
-KNOWN = CONFIG + LOAD + PINS
+PIN = re.compile("PIN_[A-Z0-9_]+")
+"""From tools/image.sh: what follows an image's tag so that the build is named exactly, mostly `@sha256:...`."""
 
 _PLACEHOLDER = re.compile(r"\$\{([^}\n]*)\}?")
 # What may stand in a value: anything else could change the structure of the YAML around it.
@@ -42,13 +40,19 @@ def render(text: str, name: str, values: Mapping[str, str]) -> str:
 def _render_line(line: str, where: str, values: Mapping[str, str]) -> str:
     def fill(match: re.Match[str]) -> str:
         placeholder, key = match.group(0), match.group(1)
-        if key not in KNOWN or not placeholder.endswith("}"):
-            raise RenderError(f"{where}: unknown placeholder {placeholder}; known are {', '.join(KNOWN)}")
+        if PIN.fullmatch(key):
+            cure = "build its image: tools/image.sh build"
+        elif key in CONFIG:
+            cure = "set it in config.mak and use make"
+        elif key in LOAD:
+            cure = "use make -f k8s.mak load"
+        else:
+            cure = ""
+        if not cure or not placeholder.endswith("}"):
+            known = ", ".join(CONFIG + LOAD)
+            raise RenderError(f"{where}: unknown placeholder {placeholder}; known are {known}, PIN_IMAGE")
         value = values.get(key, "")
         if not value:
-            cure = "set it in config.mak and use make"
-            if key in PINS + LOAD:
-                cure = "build its image: tools/image.sh build" if key in PINS else "use make -f k8s.mak load"
             raise RenderError(f"{where}: {key} is not set ({cure})")
         if not _SAFE.fullmatch(value):
             raise RenderError(f"{where}: {key}={value!r}: only letters, digits and @ : . _ / - may stand here")

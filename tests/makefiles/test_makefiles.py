@@ -79,7 +79,7 @@ def make(cluster: StandIns, checkout: Path, *arguments: str, fails: bool = False
 def prebuilt(cluster: StandIns, checkout: Path, context: str) -> None:
     """Every image is built: what is compared is what happens in the cluster."""
     cluster.answer("config current-context", f"{context}\n")
-    names = ("db", "s1", "s2-v1", "s2-v2", "loader")
+    names = ("db", "s1", "s2-v1", "s2-v2", "loader", "graph")
     stamps = checkout / ".cache/images" / f"{context}-01234567"
     stamps.mkdir(parents=True)
     for name in names:

@@ -107,7 +107,7 @@ def test_an_unknown_image_names_the_known(standins: StandIns, checkout: Path) ->
     done = standins.run("tools/image.sh", "build", "s3", cwd=checkout)
     assert done.returncode != 0
     assert 'no image "s3"' in done.stderr
-    assert "known: db loader s1 s2-v1 s2-v2" in done.stderr
+    assert "known: db graph loader s1 s2-v1 s2-v2" in done.stderr
     assert "usage" in standins.run("tools/image.sh", "biuld", cwd=checkout).stderr
 
 
