@@ -231,7 +231,7 @@ async def upstream(name: str, handler: Callable[[web.Request], Any] | None = Non
 
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", handler or echo)
-    runner = web.AppRunner(app, keepalive_timeout=75, access_log=None)
+    runner = web.AppRunner(app, keepalive_timeout=75, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     (port,) = free_ports(1)
     await web.TCPSite(runner, "127.0.0.1", port).start()
