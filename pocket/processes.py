@@ -33,6 +33,7 @@ _SHIM = 'trap : HUP INT QUIT TERM USR1 USR2; f=$1; shift; (exec "$@" 2>&1); echo
 _POLL = 0.2  # seconds between looks where there is no pidfd
 _KILLED = 128 + signal.SIGKILL
 _LOOKS = 200  # rounds of killing before we give up: what is stuck in the kernel dies when it comes back
+_LOADING = 5  # milliseconds
 _CHUNK = 1 << 20
 
 _children: dict[int, subprocess.Popen[bytes]] = {}  # ours until we die; then init reaps them
@@ -289,11 +290,30 @@ def _started_elsewhere(pid: int) -> float | None:
         return None
 
 
+def _environ(pid: int) -> bytes:
+    """The environment as it was at the start. Raises OSError.
+
+    While a program is being loaded, the kernel shows an empty one for some microseconds.
+    """
+    path = Path(f"/proc/{pid}/environ")
+    for _ in range(_LOADING):
+        content = path.read_bytes()
+        if content or _is_kernel_thread(pid):
+            return content
+        time.sleep(0.001)
+    return b""
+
+
+def _is_kernel_thread(pid: int) -> bool:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return bool(int(fields[6]) & 0x00200000)  # PF_KTHREAD of linux/sched.h in the field `flags`
+
+
 def _mark(pid: int) -> str | None:
     try:
         if os.path.exists("/proc/self/environ"):
             wanted = MARK.encode() + b"="
-            for entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+            for entry in _environ(pid).split(b"\0"):
                 if entry.startswith(wanted):
                     return entry[len(wanted):].decode(errors="replace")
             return None
