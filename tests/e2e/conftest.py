@@ -1,126 +1,12 @@
-"""A whole pocket for the end-to-end tests, made as a person makes it: `make up` in a copy of the checkout.
-
-It has its own folder, ports and kubeconfig, so a running pocket is not disturbed. Afterwards nothing may be left.
-"""
+"""A whole pocket for the end-to-end tests, made as a person makes it: `make up`. Afterwards nothing may be left."""
 
 from __future__ import annotations
 
-import csv
-import os
-import shutil
-import socket
-import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-LINKED = (".venv", ".cache", "pocket/emulator/node_modules", "graph/node_modules")
-NAMESPACE = "c756ns"
-
-
-@dataclass
-class Cluster:
-    """A copy of the checkout and the pocket that was started from it."""
-
-    root: Path
-    env: dict[str, str] = field(repr=False)
-    port_base: int
-    gateway_port: int
-
-    def run(self, *command: str, check: bool = True, timeout: float = 240) -> subprocess.CompletedProcess[str]:
-        """What a person would type, in the copy."""
-        done = subprocess.run(
-            command,
-            cwd=self.root,
-            env=self.env,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            stdin=subprocess.DEVNULL,
-        )
-        if check:
-            assert done.returncode == 0, (
-                f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
-            )
-        return done
-
-    def output(self, *command: str) -> str:
-        return self.run(*command).stdout.strip()
-
-    def kubectl(self, *arguments: str) -> str:
-        return self.output("kubectl", *arguments)
-
-    def make(self, *arguments: str) -> str:
-        return self.output("make", "-f", "k8s.mak", *arguments)
-
-    @cached_property
-    def base(self) -> str:
-        return f"http://{self.output('tools/getip.sh', 'kubectl', 'istio-system', 'svc/istio-ingressgateway')}"
-
-    @cached_property
-    def token(self) -> str:
-        return self.output("tools/token.sh")
-
-    @cached_property
-    def songs(self) -> list[dict[str, str]]:
-        with (self.root / "gatling" / "resources" / "music.csv").open(newline="") as file:
-            return list(csv.DictReader(file))
-
-    @property
-    def song_urls(self) -> list[str]:
-        return [f"{self.base}/api/v1/music/{song['music_id']}" for song in self.songs]
-
-
-def free_port_base() -> tuple[int, int]:
-    """A thousand ports of which nobody uses the first, and one for the gateway above them."""
-    for base in range(22000, 31000, 1000):
-        if all(_is_free(port) for port in (*range(base, base + 30), base + 1000 - 1)):
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                return base, int(probe.getsockname()[1])
-    raise AssertionError("no thousand free ports between 22000 and 31000")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def copy_of_checkout(target: Path) -> Path:
-    """The checkout's files without what git ignores; what was installed is shared through links."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target / name)
-    for name in LINKED:
-        if (ROOT / name).exists():
-            (target / name).symlink_to(ROOT / name)
-    return target
-
-
-def environment(folder: Path, port_base: int, gateway_port: int) -> dict[str, str]:
-    """The environment of a pocket of its own. No make that runs us tells its own flags to those that we run."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    return {
-        **kept,
-        "POCKET_HOME": str(folder / "pocket"),
-        "POCKET_PORT_BASE": str(port_base),
-        "POCKET_GATEWAY_PORT": str(gateway_port),
-        "KUBECONFIG": str(folder / "kubeconfig"),
-    }
+from tests.e2e.cluster import Cluster, copy_of_checkout, environment, free_port_base, leftovers
 
 
 @pytest.fixture(scope="session")
@@ -137,21 +23,3 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         down = made.run("make", "down", check=False)
     assert down.returncode == 0, down.stdout + down.stderr
     assert leftovers(made) == []
-
-
-def leftovers(cluster: Cluster) -> list[str]:
-    """Processes, ports and contexts that `make down` should have taken away."""
-    found = []
-    home = cluster.env["POCKET_HOME"]
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if f"={home}:".encode() in (entry / "environ").read_bytes():
-                found.append(f"process {entry.name}: {(entry / 'cmdline').read_bytes()!r}")
-        except OSError:
-            continue  # ended, or another user's
-    ports = (*range(cluster.port_base, cluster.port_base + 200), cluster.gateway_port)
-    found += [f"port {port}" for port in ports if not _is_free(port)]
-    kubeconfig = Path(cluster.env["KUBECONFIG"])
-    if kubeconfig.exists() and "127.0.0.1" in kubeconfig.read_text():
-        found.append(f"context in {kubeconfig}")
-    return found
