@@ -73,7 +73,7 @@ class Exec:
 
     async def handle(self, request: web.Request, target: Target) -> web.StreamResponse:
         """Answer a request. Raises ApiError."""
-        pod = self._registry.get(target)
+        pod, version = self._registry.get(target), self._registry.store.version
         if target.subresource == "attach":
             raise errors.ApiError(
                 501, "NotImplemented",
@@ -109,14 +109,16 @@ class Exec:
         if task is not None:
             self._streams.add(task)
         try:
-            await self._run(socket, options, context, pod)
+            await self._run(socket, options, context, pod, version)
         finally:
             if task is not None:
                 self._streams.discard(task)
         return socket
 
-    async def _run(self, socket: web.WebSocketResponse, options: Options, context: ExecContext, pod: Obj) -> None:
-        """Start the command, carry its streams, tell how it ended."""
+    async def _run(
+        self, socket: web.WebSocketResponse, options: Options, context: ExecContext, pod: Obj, version: int
+    ) -> None:
+        """Start the command, carry its streams, tell how it ended. `version`: when the pod was known to be there."""
         try:
             session = await _start(socket, options, context)
         except OSError as error:
@@ -126,7 +128,7 @@ class Exec:
         ended = asyncio.ensure_future(process.wait())
         output = [asyncio.ensure_future(part) for part in _outputs(session)]
         gone = asyncio.ensure_future(_read_client(session))
-        removed = asyncio.ensure_future(self._removed(pod))
+        removed = asyncio.ensure_future(self._removed(pod, version))
         try:
             await asyncio.wait({ended, gone, removed}, return_when=asyncio.FIRST_COMPLETED)
             if ended.done():
@@ -145,9 +147,9 @@ class Exec:
             await _end(process)
             await asyncio.gather(ended, return_exceptions=True)
 
-    async def _removed(self, pod: Obj) -> None:
+    async def _removed(self, pod: Obj, since: int) -> None:
         """Wait until the pod is gone: a command does not outlive its container."""
-        async for event in self._registry.store.watch():
+        async for event in self._registry.store.watch(since):
             if event.type == "DELETED" and kind_of(event.object) == "Pod" and uid_of(event.object) == uid_of(pod):
                 return
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pocket.api import decode, defaults, errors, managedfields, schema, services, validate
+from pocket.api import clientapply, decode, defaults, errors, managedfields, schema, services, validate
 from pocket.api.contracts import Admission
 from pocket.api.errors import ApiError
 from pocket.api.managedfields import Owner, Writer
@@ -154,8 +154,15 @@ class Registry:
             return self._create(target, applied, [owner], options, warnings)
         owners = managedfields.owners_of(live)
         if not options.force:
-            self._refuse_conflicts(target, managedfields.conflicts(place, live, applied, owners, writer))
+            found = managedfields.conflicts(place, live, applied, owners, writer)
+            if options.manager == "kubectl":
+                # Who applied on the client's side before owns those fields already, under another name.
+                known = clientapply.fields(place, live)
+                found = [conflict for conflict in found if conflict.path not in known]
+            self._refuse_conflicts(target, found)
         merged, owners = managedfields.apply(place, live, applied, owners, writer)
+        if options.manager == "kubectl":
+            clientapply.renew(merged, applied)
         if version:
             merged["metadata"]["resourceVersion"] = version
         return self._update(target, live, merged, options, warnings, owners)

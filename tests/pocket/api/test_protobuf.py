@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import pytest
+
+from pocket.api import protobuf
+
+
+def varint(value: int) -> bytes:
+    out = b""
+    while value >= 0x80:
+        out += bytes([value & 0x7F | 0x80])
+        value >>= 7
+    return out + bytes([value])
+
+
+def field(number: int, value: int | str | bytes) -> bytes:
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value & (2**64 - 1))
+    data = value.encode() if isinstance(value, str) else value
+    return varint(number << 3 | 2) + varint(len(data)) + data
+
+
+def envelope(api_version: str, kind: str, raw: bytes) -> bytes:
+    return b"k8s\x00" + field(1, field(1, api_version) + field(2, kind)) + field(2, raw) + field(3, "") + field(4, "")
+
+
+def test_a_secret() -> None:
+    metadata = field(1, "s") + field(2, "") + field(3, "default") + field(8, b"")
+    entry = field(1, "key") + field(2, b"\x00\xff")
+    body = envelope("v1", "Secret", field(1, metadata) + field(2, entry) + field(3, "Opaque"))
+    assert protobuf.parse_object(body) == {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "s", "namespace": "default"},
+        "data": {"key": "AP8="},
+        "type": "Opaque",
+    }
+
+
+def test_numbers_that_are_optional_may_be_zero() -> None:
+    spec = field(1, 0) + field(5, 0)  # replicas, minReadySeconds
+    body = envelope("apps/v1", "Deployment", field(2, spec))
+    assert protobuf.parse_object(body)["spec"] == {"replicas": 0}
+
+
+def test_negative_numbers_and_ports_by_name_or_number() -> None:
+    port = field(1, "http") + field(3, 80) + field(4, field(1, 1) + field(2, 0) + field(3, "web"))
+    other = field(3, -1) + field(4, field(1, 0) + field(2, 8080) + field(3, ""))
+    body = envelope("v1", "Service", field(2, field(1, port) + field(1, other)))
+    assert protobuf.parse_object(body)["spec"]["ports"] == [
+        {"name": "http", "port": 80, "targetPort": "web"},
+        {"port": -1, "targetPort": 8080},
+    ]
+
+
+def test_quantities_and_times() -> None:
+    limit = field(1, "memory") + field(2, field(1, "64Mi"))
+    template = field(2, field(2, field(1, "c") + field(8, field(1, limit))))
+    body = envelope("batch/v1", "Job", field(1, field(8, field(1, 1767225600))) + field(2, field(6, template)))
+    job = protobuf.parse_object(body)
+    assert job["metadata"]["creationTimestamp"] == "2026-01-01T00:00:00Z"
+    container = job["spec"]["template"]["spec"]["containers"][0]
+    assert container == {"name": "c", "resources": {"limits": {"memory": "64Mi"}}}
+
+
+def test_the_status_that_a_client_sends_is_nobodys() -> None:
+    assert "status" not in protobuf.parse_object(envelope("v1", "Namespace", field(3, field(1, "Active"))))
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"{}", "four bytes"),
+        (b"k8s\x00\xff", "in the middle of a number"),
+        (b"k8s\x00" + varint(2 << 3 | 2) + varint(100) + b"x", "in the middle of a field"),
+        (b"k8s\x00" + varint(1 << 3 | 5) + b"1234", "encoded in a way"),
+        (b"k8s\x00" + b"\xff" * 11, "too long"),
+        (envelope("v1", "Widget", b""), "Widget as JSON or YAML only"),
+        (envelope("networking.istio.io/v1", "VirtualService", b""), "VirtualService as JSON or YAML only"),
+        (envelope("v1", "Node", b""), "Node as JSON or YAML only"),
+        (envelope("v1", "Secret", field(99, "x")), "field number 99 of Secret"),
+        (envelope("v1", "Secret", field(3, 7)), "a number stands where"),
+        (envelope("apps/v1", "Deployment", field(2, field(1, "x"))), "a text or a message stands where"),
+        (envelope("v1", "Secret", field(3, b"\xff")), "not UTF-8"),
+    ],
+)
+def test_bodies_that_cannot_be_read(body: bytes, message: str) -> None:
+    with pytest.raises(protobuf.ProtobufError, match=message):
+        protobuf.parse_object(body)
