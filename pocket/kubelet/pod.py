@@ -323,6 +323,8 @@ class PodWorker:
                     self._phase = "Failed" if any(codes) else "Succeeded"
             if not self._stopping:
                 await self._stop_helpers(time.monotonic() + self.record.grace)
+                if background:  # their ends are noted before the pod's is
+                    await asyncio.wait(background, timeout=_PROXY_GRACE)
                 self._dirty.set()
         finally:
             for task in background:
