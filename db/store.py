@@ -58,7 +58,7 @@ class Store:
     def put(self, objtype: ObjType, key: str, body: Mapping[str, Any]) -> None:
         """Stores an item under `key`, in place of the one that may be there."""
         table = objtype.table(self._suffix)
-        item = attributes(body, without=()) | _key(objtype, key)
+        item = attributes(body) | _key(objtype, key)
         with dynamo_errors(table):
             self._client.put_item(TableName=table, Item=item)
 
@@ -67,7 +67,7 @@ class Store:
         if objtype.key in body:
             raise ServiceError(400, f"{objtype.key!r} is the key: it cannot be changed")
         table = objtype.table(self._suffix)
-        changes = list(attributes(body, without=()).items())
+        changes = list(attributes(body).items())
         names = {f"#a{i}": name for i, (name, _) in enumerate(changes)}
         values = {f":a{i}": value for i, (_, value) in enumerate(changes)}
         with dynamo_errors(table):

@@ -22,17 +22,13 @@ MIN_NUMBER = 1e-100
 Item = dict[str, Any]
 
 
-def attributes(body: Mapping[str, Any], without: tuple[str, ...]) -> dict[str, Item]:
-    """The attributes in `body`, typed, without the names in `without`; raises ServiceError 400."""
-    names = [name for name in body if name not in without]
-    if not names:
-        raise ServiceError(400, "there must be at least one attribute")
-    if len(names) > MAX_ATTRIBUTES:
-        raise ServiceError(400, f"there are more than {MAX_ATTRIBUTES} attributes")
-    for name in names:
-        if not 1 <= len(name) <= MAX_NAME:
-            raise ServiceError(400, f"an attribute's name must have 1 to {MAX_NAME} characters")
-    return {name: to_dynamo(body[name], name) for name in names}
+def attributes(body: Mapping[str, Any]) -> dict[str, Item]:
+    """The attributes in `body`, typed; raises ServiceError 400."""
+    if not 1 <= len(body) <= MAX_ATTRIBUTES:
+        raise ServiceError(400, f"there must be 1 to {MAX_ATTRIBUTES} attributes, there are {len(body)}")
+    if not all(1 <= len(name) <= MAX_NAME for name in body):
+        raise ServiceError(400, f"an attribute's name must have 1 to {MAX_NAME} characters")
+    return {name: to_dynamo(value, name) for name, value in body.items()}
 
 
 def to_dynamo(value: Any, name: str, depth: int = 0) -> Item:

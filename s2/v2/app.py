@@ -18,8 +18,8 @@ PERCENT_ERROR = 50
 
 def create_app(config: FrontConfig | None = None) -> Flask:
     """Version 1 with its `GET /<music_id>` replaced. Raises ConfigError."""
-    if not 0 <= PERCENT_ERROR <= 100:
-        raise ConfigError(f"cannot start: PERCENT_ERROR in app.py is {PERCENT_ERROR}, it must be from 0 to 100")
+    if not isinstance(PERCENT_ERROR, int | float) or not 0 <= PERCENT_ERROR <= 100:
+        raise ConfigError(f"cannot start: PERCENT_ERROR in app.py is {PERCENT_ERROR!r}, it must be from 0 to 100")
     app = create_v1(config, version="v2")
     get_song_v1 = app.view_functions["get_song"]
 
