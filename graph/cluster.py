@@ -152,4 +152,4 @@ def is_host_of(host: str, object_namespace: str, namespace: str, service: str) -
     full, wanted = full_host(host, object_namespace), f"{service}.{namespace}.svc.cluster.local"
     if full.startswith("*"):
         return full != "*" and wanted.endswith(full[1:])
-    return full in (wanted, f"{service}.{namespace}", f"{service}.{namespace}.svc") or host == service != ""
+    return full in (wanted, f"{service}.{namespace}", f"{service}.{namespace}.svc")

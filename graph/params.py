@@ -24,7 +24,7 @@ WITHOUT_EFFECT = ("ambient", "healthConfig", "meshCheck", "outsider", "securityP
 
 MAX_SECONDS = 30 * 24 * 3600
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
-_PART = re.compile(r"(\d+)(ms|s|m|h|d|w|y)")
+_PART = re.compile(r"(\d+)(ms|s|m|h|d|w|y)", re.ASCII)
 # Kubernetes' names: DNS labels. Strictness here is also what keeps a parameter from becoming PromQL.
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")

@@ -27,7 +27,10 @@ def wilson(successes: float, trials: float, z: float = _Z) -> Interval:
     middle = share + z * z / (2 * trials)
     spread = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
     scale = 1 + z * z / trials
-    return Interval(max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale))
+    # Exactly 0 and 1 at the ends, where the two terms cancel out but for rounding.
+    low = 0.0 if successes <= 0 else max(0.0, (middle - spread) / scale)
+    high = 1.0 if successes >= trials else min(1.0, (middle + spread) / scale)
+    return Interval(low, high)
 
 
 def verdict(weight: float, interval: Interval) -> str:

@@ -71,7 +71,7 @@ def _route(node: Node, virtual_service: Obj) -> None:
         "hasTrafficShifting": any(splits(route) for route in http),
         "hasTCPTrafficShifting": any(splits(route) for route in tcp),
         "hasFaultInjection": any(route.get("fault") for route in http),
-        "hasRequestRouting": any(route.get("route") for route in http),
+        "hasRequestRouting": any(route.get("match") for route in http),
         "hasRequestTimeout": any(route.get("timeout") for route in http),
         "hasMirroring": any(route.get("mirror") or route.get("mirrors") for route in http),
     }

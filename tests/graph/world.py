@@ -277,6 +277,13 @@ def open_metrics(state: str, end: int, *, minutes: int = 70) -> Iterator[str]:
     yield "# EOF\n"
 
 
+def merged_by_metric(flows: list[Flow]) -> dict[str, list[Counter]]:
+    by_metric: dict[str, list[Counter]] = {}
+    for one in counters(flows):
+        by_metric.setdefault(one.metric, []).append(one)
+    return {metric: merged(found) for metric, found in by_metric.items()}
+
+
 def merged(found: list[Counter]) -> list[Counter]:
     """Series with the same labels are one series."""
     by_labels: dict[str, Counter] = {}
