@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from pocket.mesh import telemetry
-from pocket.mesh.model import ADMIN_SOCKET, BOOTSTRAP_FILE, CLUSTER_DOMAIN, DRAIN_SECONDS, LOCALHOST, EnvoyConfig, Proxy
+from pocket.mesh.model import ADMIN_SOCKET, BOOTSTRAP_FILE, CLUSTER_DOMAIN, LOCALHOST, EnvoyConfig, Proxy
 from pocket.mesh.names import typed
 
 CLUSTERS_FILE = "cds.json"
 LISTENERS_FILE = "lds.json"
+
+LISTENER_DRAIN_SECONDS = 60
+"""How long requests may go on through a listener that was replaced; then Envoy cuts them off. Listeners are replaced
+only when the protocol of a port or the place of a gateway changes."""
 
 MAX_CONNECTIONS = 50_000
 """A bound on the clients of one Envoy, far above what one machine needs; without one Envoy warns at every start."""
@@ -89,7 +93,7 @@ def envoy_argv(envoy: str | Path) -> list[str]:
         "-c", BOOTSTRAP_FILE,
         "--concurrency", "1",
         "--disable-hot-restart",
-        "--drain-time-s", str(DRAIN_SECONDS),
+        "--drain-time-s", str(LISTENER_DRAIN_SECONDS),
         "--drain-strategy", "immediate",
         "--log-level", "warning",
     ]  # fmt: skip
@@ -108,7 +112,9 @@ def _file(name: str) -> dict[str, Any]:
 
 def _stats_listener(proxy: Proxy) -> dict[str, Any]:
     """`/stats/prometheus` and nothing else of the admin interface, on a port that Prometheus can reach."""
-    route = {"match": {"path": telemetry.scrape_path()}, "route": {"cluster": "admin"}}
+    path = telemetry.scrape_path()
+    # What was never counted is left out: most of the statistics of most pods.
+    route = {"match": {"path": path}, "route": {"cluster": "admin", "prefix_rewrite": f"{path}?usedonly"}}
     manager = typed(
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         stat_prefix="stats",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -46,6 +47,10 @@ class NotAcknowledged(Exception):
 
 class Gone(NotAcknowledged):
     """No Envoy answers there."""
+
+
+class Dead(Gone):
+    """The socket is there, but nobody listens: that Envoy has ended."""
 
 
 @dataclass
@@ -258,6 +263,10 @@ async def _in_force(proxy: Proxy, config: EnvoyConfig, files: list[str], deadlin
                     asked = True
                     if refusal := await _refusal(session, proxy, config):
                         raise NotAcknowledged(f"Envoy of {proxy.id} refused its configuration: {refusal}")
+            except Dead as error:
+                if time.monotonic() > patience:  # it may be about to listen
+                    raise
+                last = str(error)
             except Gone as error:
                 last = str(error)
             if time.monotonic() > deadline:
@@ -361,4 +370,6 @@ async def _ask(session: aiohttp.ClientSession, proxy: Proxy, method: str, path: 
             return await response.text()
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise Gone(f"Envoy of {proxy.id} does not answer on its admin socket ({reason})") from error
+        refused = getattr(error, "errno", None) == errno.ECONNREFUSED
+        kind = Dead if refused else Gone
+        raise kind(f"Envoy of {proxy.id} does not answer on its admin socket ({reason})") from error

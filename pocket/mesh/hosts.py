@@ -263,7 +263,7 @@ def _gateway_domains(server: Mapping[str, Any], obj: Obj, gateway: str) -> list[
     own = obj["metadata"]["namespace"]
     domains = []
     for exposed in server["hosts"]:
-        where, _, pattern = exposed.rpartition("/")
+        where, _, pattern = exposed.lower().rpartition("/")
         if where == ".":
             where = gateway.split("/")[0]
         if where not in ("", "*", own):

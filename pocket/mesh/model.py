@@ -24,7 +24,7 @@ ADMIN_SOCKET = "admin.sock"
 """Envoy's admin interface: a Unix socket in the proxy's directory, which only its owner can open."""
 
 DRAIN_SECONDS = 5
-"""How long Envoy takes to drain a listener that goes away; start Envoy with `--drain-time-s` of this."""
+"""How long an Envoy that shall stop may take to finish what is under way."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,6 @@ class Snapshot:
     """The whole cluster as the mesh sees it at one moment. Objects are plain dictionaries and are not changed.
 
     `endpoints` are pods; Services without selector take theirs from `manual_endpoints` (Endpoints objects).
-    `namespaces` maps each namespace's name to its labels.
     """
 
     services: tuple[Obj, ...] = ()
@@ -118,7 +117,6 @@ class Snapshot:
     service_entries: tuple[Obj, ...] = ()
     endpoints: tuple[PodEndpoint, ...] = ()
     manual_endpoints: tuple[Obj, ...] = ()
-    namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 Resource = dict[str, Any]
@@ -148,5 +146,4 @@ def snapshot_of(objects: Iterable[Obj], endpoints: Iterable[PodEndpoint]) -> Sna
         service_entries=tuple(heaps.get("ServiceEntry", ())),
         endpoints=pods,
         manual_endpoints=tuple(heaps.get("Endpoints", ())),
-        namespaces={o["metadata"]["name"]: dict(o["metadata"].get("labels") or {}) for o in heaps.get("Namespace", ())},
     )

@@ -32,6 +32,7 @@ def fqdn(host: str, namespace: str) -> str:
     `reviews`, `prod` -> `reviews.prod.svc.cluster.local`; anything with a dot, and `*`, stays as it is
     (https://istio.io/latest/docs/reference/config/networking/virtual-service/#Destination).
     """
+    host = host.lower()  # as Envoy compares them
     return host if "." in host or "*" in host else f"{host}.{namespace}.svc.{CLUSTER_DOMAIN}"
 
 

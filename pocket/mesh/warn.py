@@ -15,8 +15,6 @@ from pocket.mesh.names import MESH, fqdn, host_matches
 from pocket.mesh.registry import MeshService, registry
 from pocket.objects import Obj, kind_of, matches, name_of
 
-GATEWAY_PORTS = (80,)  # what pocket's ingress gateway listens on
-
 
 def warnings(obj: Obj, snapshot: Snapshot) -> list[str]:
     """One sentence for each thing that looks wrong, given the rest of the cluster (which may hold an older `obj`)."""
@@ -149,10 +147,25 @@ def _gateway(obj: Obj, snapshot: Snapshot) -> Iterator[str]:
     if not any(matches(obj["spec"]["selector"], pod.labels) for pod in snapshot.endpoints):
         wanted = ",".join(f"{key}={value}" for key, value in sorted(obj["spec"]["selector"].items()))
         yield f"spec.selector: no pod has the labels {wanted}: the Gateway has no effect"
+    ports = _gateway_ports(obj, snapshot)
     for index, server in enumerate(obj["spec"]["servers"]):
-        if server["port"]["number"] not in GATEWAY_PORTS:
-            ports = ", ".join(str(port) for port in GATEWAY_PORTS)
-            yield f"spec.servers[{index}].port.number: pocket's ingress gateway listens on port {ports} only"
+        if ports and server["port"]["number"] not in ports:
+            listed = ", ".join(str(port) for port in sorted(ports))
+            yield f"spec.servers[{index}].port.number: the gateway's Service has no such port, only {listed}"
+
+
+def _gateway_ports(gateway: Obj, snapshot: Snapshot) -> set[int]:
+    """The ports of the Services that lead to the gateway's pods."""
+    pods = [pod for pod in snapshot.endpoints if matches(gateway["spec"]["selector"], pod.labels)]
+    return {
+        port["port"]
+        for service in snapshot.services
+        for port in service["spec"].get("ports") or ()
+        if any(
+            pod.namespace == _namespace(service) and matches(service["spec"].get("selector"), pod.labels)
+            for pod in pods
+        )
+    }
 
 
 def _service_entry(obj: Obj, snapshot: Snapshot) -> Iterator[str]:

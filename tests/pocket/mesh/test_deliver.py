@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pocket.mesh.deliver import Delivery, Gone, NotAcknowledged, admin, document, objection, write_atomically
+from pocket.mesh.deliver import Dead, Delivery, Gone, NotAcknowledged, admin, document, objection, write_atomically
 from pocket.mesh.model import EnvoyConfig, Inbound
 from pocket.mesh.translate import translate
 from tests.pocket.mesh.kit import destination_rule, mesh, pod, service, sidecar, snapshot, virtual_service
@@ -94,6 +94,7 @@ def test_acknowledged_means_in_force_and_cleaned_up(tmp_path: Path) -> None:
             proxy = live.proxy(sidecar, "s1")
             await live.start(service(), destination_rule(), pod())
             await live.apply(service("s7"))
+            assert live.log(proxy) == ""  # no warning, say of a field that Envoy is about to drop
             dump = await admin(proxy, "GET", "/config_dump")
             assert "outbound|30001||s7.music.svc.cluster.local" in dump
             assert "s2.music.svc.cluster.local" not in dump
@@ -157,6 +158,9 @@ def test_an_envoy_that_is_gone_is_named(tmp_path: Path) -> None:
         delivery.write(proxy, EnvoyConfig())
         with pytest.raises(NotAcknowledged, match=r"music/s1-1 did not take its configuration in time: .*admin socket"):
             await delivery.acknowledged(proxy, within=0.05)
+        socket.socket(socket.AF_UNIX).bind(str(tmp_path / "admin.sock"))  # nobody listens: what a crash leaves behind
+        with pytest.raises(Dead, match="Connection refused"):
+            await delivery.acknowledged(proxy, within=30)
         with pytest.raises(Gone, match="has no directory"):
             await admin(sidecar(directory=str(tmp_path / "none")), "GET", "/ready")
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import pytest
 from aiohttp import web
 
 from pocket.mesh.model import GatewayPort, Inbound, PodEndpoint, Proxy, Substitute
@@ -589,12 +588,11 @@ def test_plain_requests_to_unknown_hosts_pass_through(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-@pytest.mark.parametrize(
-    "host", ["s2:30001", "s2.music:30001", "s2.music.svc:30001", "s2.music.svc.cluster.local:30001"]
-)
-def test_every_form_of_a_name_leads_there(tmp_path: Path, host: str) -> None:
+def test_every_form_of_a_name_leads_there(tmp_path: Path) -> None:
     async def run() -> None:
-        async with world(tmp_path) as w, w.inside(host=host) as answer:
-            assert answer.status == 200
+        async with world(tmp_path) as w:
+            for host in ("s2", "s2.music", "s2.music.svc", "s2.music.svc.cluster.local", "S2"):
+                async with w.inside(host=f"{host}:30001") as answer:
+                    assert answer.status == 200, host
 
     asyncio.run(run())

@@ -88,10 +88,11 @@ def test_destination_rules() -> None:
 
 
 def test_a_gateway_without_pods_or_ports() -> None:
-    found = says(gateway(number=8443))
-    assert "no pod has the labels istio=ingressgateway" in found
-    assert "listens on port 80 only" in found
-    assert says(gateway(), pod(labels={"istio": "ingressgateway"})) == ""
+    assert "no pod has the labels istio=ingressgateway" in says(gateway(number=8443))
+    labels = {"istio": "ingressgateway"}
+    pods = (pod(labels=labels, namespace="istio-system"), service("in", 80, namespace="istio-system", selector=labels))
+    assert says(gateway(), *pods) == ""
+    assert "servers[0].port.number: the gateway's Service has no such port, only 80" in says(gateway(number=81), *pods)
 
 
 def test_a_service_entry_behind_a_service() -> None:
