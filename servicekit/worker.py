@@ -49,13 +49,20 @@ class _Recorder:
 
 
 def json_error(page: bytes, detail: str) -> bytes:
-    """The complete answer that replaces gunicorn's HTML error `page`; the same status, the body as everywhere."""
+    """The complete answer that replaces gunicorn's HTML error `page`.
+
+    What the parser refuses is malformed: 400, as the contract has it, where gunicorn also knows 414, 417, 431 and 501.
+    Only an error of this side stays 500, and says nothing of itself.
+    """
     match = re.match(rb"HTTP/1\.1 (\d{3}) ([^\r\n]*)\r\n", page)
     status, reason = (int(match[1]), match[2].decode("latin1")) if match else (400, "Bad Request")
-    message = reason if status >= 500 or not detail else f"{reason}: {detail}"
+    if status == 500:
+        line, message = b"500 Internal Server Error", "unexpected error in this service; its log has the details"
+    else:
+        line, message = b"400 Bad Request", f"{reason}: {detail}" if detail else reason
     body = json.dumps({"error": message}).encode()
-    head = f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: application/json\r\n"
-    return head.encode("latin1") + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    head = b"HTTP/1.1 %s\r\nConnection: close\r\nContent-Type: application/json\r\n" % line
+    return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
 
 def _end_reading(client: Any) -> None:
