@@ -42,7 +42,6 @@ def emulator(settings: Settings) -> Part:
     argv = [
         str(programs.node()), str(programs.dynalite()),
         "--host", "127.0.0.1", "--port", str(settings.emulator_port), "--path", str(data),
-        "--createTableMs", "0", "--deleteTableMs", "0", "--updateTableMs", "0",
     ]  # fmt: skip
     return Part("emulator", argv, settings.home, _environment(), settings.emulator_url)
 

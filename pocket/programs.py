@@ -52,11 +52,11 @@ def kubectl() -> Path:
 
 
 def dynalite() -> Path:
-    """The DynamoDB emulator's script, for `node`. Raises ProgramMissing."""
-    script = ROOT / "pocket" / "emulator" / "node_modules" / "dynalite" / "cli.js"
-    if not script.exists():
+    """The DynamoDB emulator's script (our small frame around dynalite), for `node`. Raises ProgramMissing."""
+    folder = ROOT / "pocket" / "emulator"
+    if not (folder / "node_modules" / "dynalite").is_dir():
         raise ProgramMissing("the DynamoDB emulator (dynalite) is not installed. Run `make setup`.")
-    return script
+    return folder / "main.js"
 
 
 def _inside_package(package: str, *candidates: str) -> Path:
