@@ -25,7 +25,7 @@ from servicekit.service import new_app
 SERVICE = "cmpt756db"
 VERSION = "v1"
 PREFIX = "/api/v1/datastore"
-PROBE_TIMEOUT = 0.7  # seconds; two tables are asked, and s1 and s2 wait 1.5 s for the answer
+PROBE_TIMEOUT = 0.7  # seconds; two tables are asked, and s1 and s2 wait 2.5 s for the answer
 MAX_PAGE = 1000
 
 

@@ -81,6 +81,11 @@ class Env:
             raise ConfigError("cannot start: " + "; ".join(self._problems))
 
 
+def drain_seconds(env: Env) -> float:
+    """DRAIN_SECONDS: how long a stopping worker goes on accepting requests."""
+    return env.number("DRAIN_SECONDS", 1.0, 0, 600)
+
+
 def _is_http_url(value: str) -> bool:
     try:
         parts = urlsplit(value)

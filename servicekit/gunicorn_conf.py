@@ -5,8 +5,10 @@ WORKERS           processes: 1 where services share cores, as one per service is
                   core that this process may use, for pods that have cores of their own
 CONNECTIONS       requests at the same time, per worker
 KEEPALIVE_SECONDS how long an idle connection stays open: longer than the callers' pools use it
-DRAIN_SECONDS     how long a stopping worker goes on accepting, until every load balancer knows
-GRACEFUL_SECONDS  when a stopping worker gives up on requests in flight: below the pod's grace period of 30 s
+DRAIN_SECONDS     how long a stopping worker goes on accepting, until every load balancer knows (1; a pod's preStop
+                  has given them time before)
+GRACEFUL_SECONDS  when a stopping worker gives up on requests in flight (9: with the pods' preStop of 5 s it is over
+                  before their sidecars end, 15 s after the deletion)
 LOG_LEVEL         DEBUG, INFO, WARNING, ERROR
 
 This module is loaded before gevent patches the standard library: it must not import requests, boto3 or ssl.
@@ -19,7 +21,7 @@ import sys
 import tempfile
 from typing import Any
 
-from servicekit.config import MAX_PORT, ConfigError, Env
+from servicekit.config import MAX_PORT, ConfigError, Env, drain_seconds
 from servicekit.logs import log_config
 
 
@@ -50,10 +52,10 @@ def _settings(env: Env) -> dict[str, Any]:
         "workers": workers,
         "worker_connections": env.integer("CONNECTIONS", 1000, 1, 100_000),
         "keepalive": env.integer("KEEPALIVE_SECONDS", 75, 0, 3600),
-        "graceful_timeout": env.integer("GRACEFUL_SECONDS", 25, 1, 3600),
+        "graceful_timeout": env.integer("GRACEFUL_SECONDS", 9, 1, 3600),
         "logconfig_dict": log_config(level),
     }
-    env.number("DRAIN_SECONDS", 2.0, 0, 600)  # the worker reads it; a wrong value should stop us here
+    drain_seconds(env)  # the worker reads it too; a wrong value should stop us here
     env.check()
     return settings
 

@@ -24,7 +24,7 @@ from gevent.server import StreamServer
 from gunicorn.errors import AppImportError
 from gunicorn.workers.ggevent import GeventWorker
 
-from servicekit.config import ConfigError, Env
+from servicekit.config import ConfigError, Env, drain_seconds
 from servicekit.health import drain_of
 
 TICK = 0.1  # seconds between two looks at what has changed
@@ -80,7 +80,7 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._idle: dict[Any, float] = {}  # open connections without a request in flight, and since when
-        self._drain_seconds = Env().number("DRAIN_SECONDS", 2.0, 0, 600)
+        self._drain_seconds = drain_seconds(Env())
 
     def load_wsgi(self) -> None:
         """Loads the app; a ConfigError ends the whole service with its message instead of a stack trace."""
