@@ -6,6 +6,7 @@ https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-pro
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -74,10 +75,9 @@ async def ask(probe: Obj, target: Target) -> Result:
                 return Result(True)
     except TimeoutError:
         return Result(False, f"no answer within {limit:g} s")
-    except aiohttp.ClientConnectorError as error:
-        return Result(False, f"port {error.port}: {error.os_error.strerror or error}")
     except (OSError, aiohttp.ClientError, ValueError) as error:
-        return Result(False, getattr(error, "strerror", None) or str(error) or type(error).__name__)
+        code = getattr(error, "errno", None)  # asyncio's own words about it name addresses, not reasons
+        return Result(False, os.strerror(code) if code else str(error) or type(error).__name__)
     return Result(False, f"{', '.join(sorted(probe))}: no kind of probe that pocket knows")
 
 

@@ -1,0 +1,155 @@
+import asyncio
+import http.server
+import threading
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from pocket.kubelet import probes
+from pocket.objects import Obj
+from pocket.ports import PortPool
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.server.seen.append((self.path, dict(self.headers)))  # type: ignore[attr-defined]
+        self.send_response(int(self.path.rsplit("/", 1)[-1]))
+        self.end_headers()
+        if "204" not in self.path:
+            self.wfile.write(b"body")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[http.server.ThreadingHTTPServer]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.seen = []  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+class Target:
+    def __init__(self, port: int = 0, code: int = 0) -> None:
+        self._port, self._code = port, code
+
+    def port(self, name_or_number: str | int) -> int:
+        if name_or_number != "http":
+            raise ValueError(f"port {name_or_number}: no such port")
+        return self._port
+
+    async def execute(self, command: Sequence[str]) -> tuple[int, str]:
+        if command == ["hang"]:
+            await asyncio.Event().wait()
+        return self._code, "output"
+
+
+def ask(probe: Obj, target: Target) -> probes.Result:
+    return asyncio.run(probes.ask(probe, target))
+
+
+@pytest.mark.parametrize(
+    ("status", "ok"), [(200, True), (204, True), (302, True), (399, True), (404, False), (503, False)]
+)
+def test_http(server: http.server.ThreadingHTTPServer, status: int, ok: bool) -> None:
+    get = {"path": f"/health/{status}", "port": "http", "httpHeaders": [{"name": "X-A", "value": "b"}]}
+    result = ask({"httpGet": get}, Target(server.server_port))
+    assert result.ok is ok
+    assert ok or f"statuscode: {status}" in result.message
+    ((path, headers),) = server.seen  # type: ignore[attr-defined]
+    assert path == f"/health/{status}"
+    assert headers["X-A"] == "b"
+    assert headers["User-Agent"].startswith("kube-probe/")
+
+
+def test_tcp(server: http.server.ThreadingHTTPServer) -> None:
+    assert ask({"tcpSocket": {"port": "http"}}, Target(server.server_port)).ok
+    free = PortPool(21000, 5000).allocate()[0]
+    for kind in ("tcpSocket", "httpGet"):
+        result = ask({kind: {"port": "http"}}, Target(free))
+        assert not result.ok
+        assert "refused" in result.message.lower()
+
+
+def test_exec() -> None:
+    assert ask({"exec": {"command": ["x"]}}, Target(code=0)) == probes.Result(True, "output")
+    assert ask({"exec": {"command": ["x"]}}, Target(code=1)) == probes.Result(False, "output")
+    late = ask({"exec": {"command": ["hang"]}, "timeoutSeconds": 0.05}, Target())
+    assert late == probes.Result(False, "no answer within 0.05 s")
+
+
+def test_sleep_and_nonsense() -> None:
+    assert ask({"sleep": {"seconds": 0}}, Target()).ok
+    assert ask({"tcpSocket": {"port": "other"}}, Target()) == probes.Result(False, "port other: no such port")
+    assert not ask({"grpc": {"port": 1}}, Target()).ok
+
+
+def test_verdicts_need_a_row_of_answers() -> None:
+    streak = probes.Streak({"successThreshold": 2, "failureThreshold": 3})
+    answers = [True, True, True, False, False, True, False, False, False, False]
+    verdicts = [None, True, True, None, None, None, None, None, False, False]
+    assert [streak.add(answer) for answer in answers] == verdicts
+
+
+class Script:
+    """A container that answers as written, and a watch over it."""
+
+    def __init__(self, answers: str) -> None:
+        self.answers = list(answers)
+        self.verdicts: list[bool] = []
+        self.failures = 0
+        self.done = asyncio.Event()
+
+    async def once(self) -> probes.Result:
+        if not self.answers:
+            self.done.set()
+            await asyncio.Event().wait()
+        return probes.Result(self.answers.pop(0) == "+")
+
+    def failed(self, _: probes.Result) -> None:
+        self.failures += 1
+
+    async def run(self, probe: Obj, *, eager: bool) -> None:
+        since = asyncio.get_running_loop().time()
+        watch = asyncio.create_task(
+            probes.watch(probe, self.once, self.verdicts.append, self.failed, since=since, eager=eager)
+        )
+        await asyncio.wait_for(self.done.wait(), 20)
+        watch.cancel()
+
+
+def test_watch_tells_verdicts_and_failures() -> None:
+    async def run() -> Script:
+        script = Script("+---+")
+        await script.run({"httpGet": {}, "periodSeconds": 0.01, "failureThreshold": 2}, eager=False)
+        return script
+
+    script = asyncio.run(run())
+    assert script.verdicts == [True, False, False, True]
+    assert script.failures == 3
+
+
+def test_an_eager_watch_looks_often_but_counts_failures_in_the_probes_rhythm() -> None:
+    async def first_verdict() -> Script:
+        script = Script("---+")
+        told = asyncio.Event()
+        probe = {"httpGet": {}, "periodSeconds": 3600}
+
+        def verdict(ok: bool) -> None:
+            script.verdicts.append(ok)
+            told.set()
+
+        since = asyncio.get_running_loop().time()
+        watch = asyncio.create_task(probes.watch(probe, script.once, verdict, script.failed, since=since, eager=True))
+        await asyncio.wait_for(told.wait(), 20)
+        watch.cancel()
+        return script
+
+    script = asyncio.run(first_verdict())
+    assert script.verdicts == [True]
+    assert script.failures == 0
