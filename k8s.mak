@@ -306,3 +306,20 @@ DURATION = 5m
 .PHONY: load
 load: namespace
 	@tools/load-job.sh "$(USERS)" "$(SIM)" "$(PODS)" "$(DURATION)"
+
+# --- the traffic, accounted for --------------------------------------------------------------------------------------
+
+SERVICE = cmpt756s2
+LAST = 10m
+FORMAT = text
+OUT = graph.svg
+
+## report: the traffic of a service in numbers: SERVICE=cmpt756s2 LAST=10m FORMAT=text (or json, csv)
+.PHONY: report
+report:
+	@python -m graph report --namespace c756ns --service "$(SERVICE)" --last "$(LAST)" --format "$(FORMAT)"
+
+## snapshot: the traffic graph as a picture: OUT=graph.svg (or .png) LAST=10m
+.PHONY: snapshot
+snapshot:
+	@python -m graph snapshot --namespace c756ns --last "$(LAST)" --output "$(OUT)"
