@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -69,3 +70,12 @@ def test_a_service_without_its_secret_ends_with_one_clear_line(service: str, tmp
     assert ended.returncode != 0
     assert f"cannot start: {name} is not set" in output
     assert "Traceback" not in output
+
+
+def test_every_setting_is_in_the_docs() -> None:
+    sources = [path for folder in ("servicekit", "s1", "s2", "db", "loader") for path in (ROOT / folder).rglob("*.py")]
+    read = re.compile(r'env\.(?:text|required|secret|number|integer|url)\(\s*"([A-Z_]+)"')
+    names = {name for path in sources for name in read.findall(path.read_text())}
+    assert {"JWT_SECRET", "DYNAMODB_URL", "WORKERS", "LOADER_TOKEN", "DRAIN_SECONDS"} <= names
+    docs = (ROOT / "docs/services.md").read_text()
+    assert {name for name in names if f"`{name}`" not in docs} == set()
