@@ -31,7 +31,7 @@ class PodRuntime(Protocol):
 
 
 class Admission(Protocol):
-    """The rules for the custom resources (Istio, ServiceMonitor)."""
+    """The rules that are pocket's own: for the custom resources (Istio, ServiceMonitor), and what it cannot honour."""
 
     def check(self, obj: Obj) -> list[FieldError]:
         """What is wrong with it; `unknown field` is the message for a field that the kind does not have."""

@@ -186,6 +186,8 @@ def _check_value(value: Any, kind: schema.Type, path: str, owner: str, findings:
         _check_struct(value, schema.struct(kind.struct), path, findings)
     elif kind.name == "list" and kind.of:
         for index, entry in enumerate(value):
+            if entry is None and kind.of.name != "any":
+                findings.wrong.append(_wrong(entry, kind.of, f"{path}[{index}]", owner))
             _check_value(entry, kind.of, f"{path}[{index}]", owner, findings)
     elif kind.name == "map" and kind.of:
         for key, entry in value.items():
@@ -243,7 +245,9 @@ def _json_type(value: Any) -> str:
         return "bool"
     if isinstance(value, (int, float)):
         return "number"
-    return "string" if isinstance(value, str) else "array" if isinstance(value, list) else "object"
+    if isinstance(value, list):
+        return "array"
+    return "string" if isinstance(value, str) else "null" if value is None else "object"
 
 
 def _is_base64(value: str) -> bool:

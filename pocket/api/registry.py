@@ -140,7 +140,6 @@ class Registry:
             raise errors.bad_request("metadata.managedFields must be nil")
         version = meta.pop("resourceVersion", None)
         meta.pop("managedFields", None)
-        _drop_nulls(applied)
         live = self._find(target)
         place = managedfields.root(_type_name(target.kind))
         writer = self._writer(target, options)
@@ -260,6 +259,7 @@ class Registry:
             raise errors.bad_request(f"the kind in the data ({obj['kind']}) is not the expected kind ({kind.name})")
         if not isinstance(obj.setdefault("metadata", {}), dict):
             raise self._undecodable(target, ["json: metadata must be an object"])
+        _drop_nulls(obj)
         by_path: list[str] = []
         findings = decode.check(obj, schema.type_of_kind(kind)) if schema.is_builtin(kind) else _custom_fields(obj)
         if findings.wrong:
@@ -422,9 +422,7 @@ class Registry:
             new["metadata"]["managedFields"] = copy.deepcopy(old["metadata"]["managedFields"])
 
     def _finish(self, target: Target, obj: Obj) -> None:
-        """Drop nulls and fill in what the server decides."""
-        _drop_nulls(obj)
-        obj.setdefault("metadata", {})
+        """Fill in what the server decides."""
         for name in ("labels", "annotations", "finalizers", "ownerReferences"):
             if not obj["metadata"].get(name):
                 obj["metadata"].pop(name, None)

@@ -43,7 +43,7 @@ def assign(service: Obj, others: Iterable[Obj]) -> None:
 
 def carry_over(new: Obj, old: Obj) -> None:
     """What an update need not repeat: cluster IP and node ports stay, and go with the type that needs them."""
-    spec, before = new["spec"], old.get("spec") or {}
+    spec, before = new.setdefault("spec", {}), old.get("spec") or {}
     if spec.get("type") == "ExternalName":
         for field in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"):
             if spec.get(field) == before.get(field):

@@ -425,7 +425,7 @@ def _autoscaler(autoscaler: Obj) -> list[FieldError]:
     spec = autoscaler.get("spec") or {}
     found = _at_least(spec, "minReplicas", "spec", 1, "must be greater than or equal to 1")
     found += _at_least(spec, "maxReplicas", "spec", 1, "must be greater than 0")
-    if not found and spec.get("maxReplicas", 1) < spec.get("minReplicas", 1):
+    if not found and "maxReplicas" in spec and spec["maxReplicas"] < spec.get("minReplicas", 1):
         why = "must be greater than or equal to `minReplicas`"
         found.append(invalid("spec.maxReplicas", spec["maxReplicas"], why))
     return found

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import socket
 import ssl
 import subprocess
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -66,6 +69,24 @@ class StrictAdmission:
         return ['host "nowhere" is not defined'] if "nowhere" in hosts else []
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    warnings: list[str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def lines(self) -> list[Any]:
+        """The events of a watch that has ended."""
+        return [json.loads(line) for line in self.body.splitlines()]
+
+
 @dataclass
 class Cluster:
     """The server, seen from a test."""
@@ -112,6 +133,30 @@ class Cluster:
         output = done.stdout + done.stderr
         assert (done.returncode != 0) == fails, f"kubectl {' '.join(arguments)}: exit {done.returncode}\n{output}"
         return output
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+        token: str | None = TOKEN,
+    ) -> Answer:
+        """A plain request; `body` is sent as JSON, or as it is when it is bytes."""
+        headers = {"Content-Type": content_type, "Accept": accept}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, headers, method=method)
+        tls = ssl.create_default_context(cafile=str(self.folder / "tls" / "ca.crt"))
+        try:
+            with urllib.request.urlopen(request, context=tls, timeout=30) as response:
+                return Answer(response.status, response.headers.get_all("Warning") or [], response.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return Answer(error.code, error.headers.get_all("Warning") or [], error.read())
 
     def get(self, kind: str, namespace: str | None, name: str) -> Obj:
         obj: Obj = self.call(self.store.get, kind, namespace, name)
