@@ -76,7 +76,8 @@ def decide(service: Obj, pods: Sequence[Obj], running: Sequence[PodEndpoint]) ->
                         "targetRef": reference,
                     }
                 ],
-                "ports": ports,
+                # A name is never absent in a slice: kubectl describe relies on it.
+                "ports": [{"name": "", **port} for port in ports],
             }
         )
     endpoints: Obj = {
