@@ -37,7 +37,10 @@ _SUBRESOURCE_KINDS: dict[str, tuple[str, str, str]] = {
 
 # Questions that are answered and not stored: group -> version, kind, plural.
 REVIEWS: dict[str, tuple[tuple[str, str, str], ...]] = {
-    "authorization.k8s.io": (("v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews"),),
+    "authorization.k8s.io": (
+        ("v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews"),
+        ("v1", "SelfSubjectRulesReview", "selfsubjectrulesreviews"),
+    ),
     "authentication.k8s.io": (("v1", "SelfSubjectReview", "selfsubjectreviews"),),
 }
 

@@ -28,7 +28,7 @@ class ApiError(Exception):
             "reason": self.reason,
             "code": self.code,
         }
-        if self.details:
+        if self.details is not None:
             status["details"] = self.details
         return status
 
@@ -64,7 +64,8 @@ def forbidden(kind: Kind, name: str, why: str) -> ApiError:
 
 def page_not_found() -> ApiError:
     """For a path that names no resource that pocket serves."""
-    return ApiError(404, "NotFound", "the server could not find the requested resource")
+    # kubectl debug looks into the details of a 404 without asking whether there are any.
+    return ApiError(404, "NotFound", "the server could not find the requested resource", {})
 
 
 def not_found(kind: Kind, name: str) -> ApiError:

@@ -95,6 +95,8 @@ _NUMBERS: dict[str, str] = {
     "authorization_v1.SelfSubjectAccessReviewSpec": "resourceAttributes=1 nonResourceAttributes=2",
     "authorization_v1.ResourceAttributes": "namespace=1 verb=2 group=3 version=4 resource=5 subresource=6 name=7",
     "authorization_v1.NonResourceAttributes": "path=1 verb=2",
+    "authorization_v1.SelfSubjectRulesReview": "metadata=1 spec=2 status=3",
+    "authorization_v1.SelfSubjectRulesReviewSpec": "namespace=1",
     "authentication_v1.SelfSubjectReview": "metadata=1 status=2",
 }
 
@@ -102,6 +104,7 @@ _OTHER_KINDS = {
     "DeleteOptions": "meta_v1.DeleteOptions",
     "Eviction": "policy_v1.Eviction",
     "SelfSubjectAccessReview": "authorization_v1.SelfSubjectAccessReview",
+    "SelfSubjectRulesReview": "authorization_v1.SelfSubjectRulesReview",
     "SelfSubjectReview": "authentication_v1.SelfSubjectReview",
 }
 

@@ -12,7 +12,7 @@ USER = "pocket-admin"
 
 
 def answer(kind: str, review: Obj) -> Obj:
-    """A SelfSubjectAccessReview or a SelfSubjectReview with its status: who has the token may do everything."""
+    """A review (may I, what may I, who am I) with its status: who has the token may do everything."""
     spec = review.get("spec") or {}
     if kind == "SelfSubjectAccessReview":
         if not isinstance(spec, dict) or ("resourceAttributes" in spec) == ("nonResourceAttributes" in spec):
@@ -20,6 +20,11 @@ def answer(kind: str, review: Obj) -> Obj:
                 "spec: exactly one of resourceAttributes and nonResourceAttributes must be specified"
             )
         return {**review, "status": {"allowed": True, "reason": "who has the token of a pocket may do everything"}}
+    if kind == "SelfSubjectRulesReview":
+        everything = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
+        elsewhere = {"verbs": ["*"], "nonResourceURLs": ["*"]}
+        status = {"resourceRules": [everything], "nonResourceRules": [elsewhere], "incomplete": False}
+        return {**review, "status": status}
     return {
         **review,
         "status": {"userInfo": {"username": USER, "groups": ["system:masters", "system:authenticated"]}},

@@ -101,6 +101,7 @@ def test_questions_about_the_cluster(cluster: Cluster) -> None:
     assert "virtualservices.networking.istio.io" in cluster.kubectl("get", "crd")
     assert cluster.kubectl("get", "--raw", "/readyz") == "ok"
     assert cluster.kubectl("auth", "can-i", "create", "pods").strip() == "yes"
+    assert "*.*" in cluster.kubectl("auth", "can-i", "--list")
     assert "pocket-admin" in cluster.kubectl("auth", "whoami")
     assert "rollingUpdate" in cluster.kubectl("explain", "deployment.spec.strategy")
     assert "destination" in cluster.kubectl("explain", "vs.spec.http.route")
@@ -621,8 +622,9 @@ def test_a_command_ends_with_its_pod(cluster: Cluster) -> None:
 
 
 def test_what_pocket_does_not_do_is_refused_by_name(cluster: Cluster) -> None:
-    cluster.run_pod("web")
+    cluster.kubectl("run", "web", "--image=web:1")
     assert "does not attach" in cluster.kubectl("attach", "web", fails=True)
+    assert "ephemeral containers are disabled" in cluster.kubectl("debug", "web", "--image=x", fails=True)
     assert "issues no tokens" in cluster.kubectl("create", "token", "default", fails=True)
 
 
