@@ -30,6 +30,8 @@ def text(report: Json) -> str:
         return "\n".join([*lines, "No requests in the window."])
     lines += _table(report, "Requests", lambda number: str(number["requests"]))
     lines += ["", *_table(report, "Requests per second", lambda number: f"{number['rate']:.3f}")]
+    if report["total"]["notPassedOn"]["rest"]["requests"] < 0:
+        lines += textwrap.wrap(f"(*) {report['rest']}", 100, initial_indent="  ", subsequent_indent="  ")
     lines += ["", *_codes(report), "", *_weights(report["weights"]), ""]
     lines += textwrap.wrap(f"Rounding: {report['rounding']}", 100)
     return "\n".join(lines)
@@ -46,7 +48,8 @@ def lines_of(report: Json) -> list[tuple[str, list[str]]]:
         ("  of these from other services", ["in", "mesh"]),
     ]
     rows += [(f"out: to {target}", ["out", "services", target]) for target in report["total"]["out"]["services"]]
-    rest = "passed on over TCP, as bytes" if report["total"]["bytes"] else "edges of the window, retries"
+    over_tcp = report["total"]["bytes"] and not report["total"]["out"]["services"]
+    rest = "passed on over TCP, as bytes" if over_tcp else "less its own checks, retries (*)"
     return [
         *rows,
         ("out: total", ["out", "total"]),
