@@ -129,6 +129,18 @@ def dns_cache() -> dict[str, Any]:
     return {"name": "dynamic", "dns_lookup_family": "V4_PREFERRED", "dns_refresh_rate": DNS_REFRESH}
 
 
+def _dns(*, one_address: bool) -> Resource:
+    """A cluster whose hosts are resolved all the time; `one_address`: only the first address is used at a time."""
+    config = typed(
+        "envoy.extensions.clusters.dns.v3.DnsCluster",
+        dns_lookup_family="V4_PREFERRED",
+        dns_refresh_rate=DNS_REFRESH,
+        respect_dns_ttl=True,
+        all_addresses_in_single_endpoint=one_address,
+    )
+    return {"name": "envoy.cluster.dns", "typed_config": config}
+
+
 def _dynamic(cluster: Resource) -> Resource:
     """`cluster` as one that resolves the host of each request."""
     for field in ("ring_hash_lb_config", "maglev_lb_config", "least_request_lb_config", "round_robin_lb_config"):
@@ -162,10 +174,7 @@ def _outbound(
     else:
         cluster["load_assignment"] = _assignment(name, addresses)
         if service.resolution in ("dns", "logical-dns"):
-            cluster["type"] = "STRICT_DNS" if service.resolution == "dns" else "LOGICAL_DNS"
-            cluster["dns_lookup_family"] = "V4_PREFERRED"
-            cluster["dns_refresh_rate"] = DNS_REFRESH
-            cluster["respect_dns_ttl"] = True
+            cluster["cluster_type"] = _dns(one_address=service.resolution == "logical-dns")
             cluster["wait_for_warm_on_init"] = False  # a host that does not resolve must not hold up the others
         else:
             cluster["type"] = "STATIC"

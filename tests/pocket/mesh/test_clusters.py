@@ -88,9 +88,10 @@ def test_http2_by_the_ports_protocol(port_name: str, http2: bool) -> None:
 
 def test_hosts_outside_are_resolved_without_holding_up_a_start() -> None:
     made = clusters(service_entry())["outbound|443||dynamo.example.com"]
-    assert (made["type"], made["wait_for_warm_on_init"]) == ("STRICT_DNS", False)
+    assert (made["cluster_type"]["name"], made["wait_for_warm_on_init"]) == ("envoy.cluster.dns", False)
+    assert made["cluster_type"]["typed_config"]["all_addresses_in_single_endpoint"] is False
     made = clusters(service_entry(resolution="DNS_ROUND_ROBIN"))["outbound|443||dynamo.example.com"]
-    assert made["type"] == "LOGICAL_DNS"
+    assert made["cluster_type"]["typed_config"]["all_addresses_in_single_endpoint"] is True
 
 
 @pytest.mark.parametrize("resolution", ["NONE", "DYNAMIC_DNS"])

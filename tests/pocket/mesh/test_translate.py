@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pocket.mesh.admission import check
+from pocket.mesh.bootstrap import complete, envoy_binary
 from pocket.mesh.deliver import validate
-from pocket.mesh.model import Inbound, Proxy, Substitute
+from pocket.mesh.model import EnvoyConfig, Inbound, Proxy, Substitute
 from pocket.mesh.supported import SPECS
 from pocket.mesh.translate import translate
 from pocket.objects import Obj, kind_of
@@ -196,13 +198,23 @@ PROXIES: tuple[Proxy, ...] = (
 
 @pytest.mark.parametrize("name", GALLERY)
 @pytest.mark.parametrize("proxy", PROXIES, ids=lambda proxy: proxy.name)
-def test_envoy_accepts_it(name: str, proxy: Proxy) -> None:
+def test_envoy_accepts_it(name: str, proxy: Proxy, tmp_path: Path) -> None:
     things = objects(GALLERY[name])
     for obj in things:
         if kind_of(obj) in SPECS:
             assert check(obj) == []
     config = translate(snapshot(*things, *PODS), proxy)
     assert asyncio.run(validate(proxy, config)) is None
+    assert deprecations(proxy, config, tmp_path) == ""
+
+
+def deprecations(proxy: Proxy, config: EnvoyConfig, directory: Path) -> str:
+    """What Envoy warns of: fields that it is about to drop."""
+    path = directory / "envoy.json"
+    path.write_text(json.dumps(complete(proxy, config)))
+    argv = [str(envoy_binary()), "--mode", "validate", "-c", str(path), "--log-level", "warning"]
+    done = subprocess.run(argv, cwd=directory, capture_output=True, text=True, check=True)
+    return done.stderr
 
 
 @pytest.mark.parametrize("proxy", [PROXIES[0], PROXIES[2]], ids=lambda proxy: proxy.name)
