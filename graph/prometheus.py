@@ -60,11 +60,6 @@ class Prometheus:
     def version(self) -> str:
         return str(self._ask("status/buildinfo", {}, method="GET").get("version", "unknown"))
 
-    def scrape_interval(self) -> float | None:
-        """The shortest scrape interval of its targets in seconds; None if it does not say (older versions)."""
-        targets = self._ask("targets", {"state": "active"}, method="GET").get("activeTargets", [])
-        return min((seconds for t in targets if (seconds := _seconds(t.get("scrapeInterval", "")))), default=None)
-
     def _ask(self, path: str, parameters: Mapping[str, str], method: str = "POST") -> Any:
         if self.url is None:
             raise GraphError(503, "prometheusUnreachable", "Where Prometheus is, is not known.", FIND_PROMETHEUS)
@@ -117,11 +112,3 @@ def _cause(error: BaseException) -> str:
             return _cause(getattr(inner, "reason", None) or inner)
     text = str(error)
     return text.split(": ", 1)[-1] if "object at 0x" in text else text or type(error).__name__
-
-
-def _seconds(text: str) -> float | None:
-    units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-    for unit, factor in units.items():
-        if text.endswith(unit) and text[: -len(unit)].isdecimal():
-            return int(text[: -len(unit)]) * factor
-    return None

@@ -29,8 +29,8 @@ NO_VERSION = "none"
 """The column of requests that reached no version."""
 
 REST = (
-    "More was sent on than came in. A service sends requests of its own, too: its readiness checks ask the service behind "
-    "it, for each pod once in the period of its readinessProbe; and a request that is tried again goes out twice."
+    "More was sent on than came in. A service sends requests of its own, too: its readiness checks ask the service "
+    "behind it, for each pod once in the period of its readinessProbe; and what is tried again goes out twice."
 )
 
 _IN = "source_workload_namespace, source_workload, destination_workload, destination_canonical_revision, "

@@ -22,16 +22,27 @@ Observed = Mapping[tuple[str, str], float]
 WAYS = ("gateway", "mesh")
 
 
-def describe(cluster: Cluster, namespace: str, service: str, observed: Observed, start: float) -> Json | None:
+IN_FORCE_SECONDS = 2
+"""So long after a change, at most, every proxy routes by it."""
+
+
+def observe_since(cluster: Cluster, namespace: str, service: str, start: int, end: int, shortest: int) -> int:
+    """Where to begin to count: after the last change of routes, if what is left of the window is enough."""
+    changes = [change for one in of_service(cluster, namespace, service) if (change := changed(one)) is not None]
+    since = max([start, *(change + IN_FORCE_SECONDS for change in changes if start < change)])
+    return since if end - since >= shortest else start
+
+
+def describe(cluster: Cluster, namespace: str, service: str, observed: Observed, start: int, since: int) -> Json | None:
     """The routes of a service and the requests that each version got; None if no VirtualService routes to it.
 
     A VirtualService binds a gateway, the mesh, or both: each route is compared with the requests that came its way.
-    start: when the window began (unix seconds).
+    start: when the window began; since: when the counting of `observed` began (unix seconds).
     """
     virtual_services = of_service(cluster, namespace, service)
     if not virtual_services:
         return None
-    changes = [change for change in map(changed, virtual_services) if change is not None]
+    mixed = any((change := changed(one)) is not None and change >= since for one in virtual_services)
     routes = [
         _route(kind, route, virtual_service, cluster)
         for virtual_service in virtual_services
@@ -45,7 +56,7 @@ def describe(cluster: Cluster, namespace: str, service: str, observed: Observed,
         )
     ]
     for route in routes:
-        comparable = all(sum(way in other["via"] for other in routes) == 1 for way in route["via"])
+        comparable = not mixed and all(sum(way in other["via"] for other in routes) == 1 for way in route["via"])
         _observe(route["destinations"], by_version(observed, route["via"]), comparable)
     return {
         "service": {"namespace": namespace, "name": service},
@@ -61,7 +72,8 @@ def describe(cluster: Cluster, namespace: str, service: str, observed: Observed,
         ],
         "routes": routes,
         "confidence": stats.CONFIDENCE,
-        "note": _note(routes, observed, changes, start),
+        "since": since,
+        "note": _note(routes, observed, mixed, since > start),
     }
 
 
@@ -174,17 +186,17 @@ def _observe(destinations: Sequence[Json], observed: Mapping[str, float], compar
             destination["verdict"] = stats.verdict(destination["weight"] / weights, interval)
 
 
-def _note(routes: Sequence[Json], observed: Observed, changes: Sequence[int], start: float) -> str:
-    late = [change for change in changes if change > start]
+def _note(routes: Sequence[Json], observed: Observed, mixed: bool, shortened: bool) -> str:
+    if mixed:
+        return "The routes have just been changed: the shares mix what was before with what is now. Wait a little."
     parts = []
-    if late:
-        parts.append("The routes were changed within the window: the shares mix what was before with what is now.")
     if any(target["verdict"] == "notComparable" for route in routes for target in route["destinations"]):
         parts.append("Several routes share a way in, and the metrics do not say which one a request took.")
+    when = "since the routes were changed" if shortened else "in the window"
     if sum(observed.values()) <= 0:
-        parts.append("No requests from inside the mesh or from the gateway in the window.")
-    elif not late:
-        parts.append("Shares of all requests in the window, without those of Prometheus, which ask each pod directly.")
+        parts.append(f"No requests from inside the mesh or from the gateway {when}.")
+    else:
+        parts.append(f"Shares of all requests {when}, without those of Prometheus, which ask each pod directly.")
     return " ".join(parts)
 
 

@@ -210,15 +210,16 @@ class Service:
         service = selection.service if selection.node_type == "service" else _service_of(selection, cluster)
         if not service:
             return None
-        observed = self.observed(cluster, selection.namespace, service, window.end, window.duration)
-        return routing.describe(cluster, selection.namespace, service, observed, window.start)
+        return self.weights(cluster, selection.namespace, service, window.end, window.duration)
 
-    def observed(
-        self, cluster: Cluster, namespace: str, service: str, end: int, duration: int
-    ) -> dict[tuple[str, str], float]:
-        """How many requests each version of a service got within the window, by way in (routing.WAYS)."""
-        promql = routing.observed_query(namespace, service, duration)
-        return routing.observed(self.prometheus().query(promql, end), cluster)
+    def weights(self, cluster: Cluster, namespace: str, service: str, end: int, duration: int) -> Json | None:
+        """The routes of a service beside the requests that each version got, as far as the routes are as old."""
+        start = end - duration
+        shortest = math.ceil(4 * self.scrape_interval())
+        since = routing.observe_since(cluster, namespace, service, start, end, shortest)
+        promql = routing.observed_query(namespace, service, end - since)
+        observed = routing.observed(self.prometheus().query(promql, end), cluster)
+        return routing.describe(cluster, namespace, service, observed, start, since)
 
     # -- the report
 
@@ -239,8 +240,7 @@ class Service:
         found = report.columns(incoming, outgoing, tcp, is_gateway)
         weights = None
         if cluster is not None:
-            observed = self.observed(cluster, namespace, service, end, duration)
-            weights = routing.describe(cluster, namespace, service, observed, end - duration)
+            weights = self.weights(cluster, namespace, service, end, duration)
             if cluster.service(namespace, service) is None:
                 advice.append(
                     Advice(

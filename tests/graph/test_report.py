@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import test_golden
 import world
 
 from graph import report, report_text, routing
+from graph.cluster import Cluster
 from graph.details import believed
 from graph.rows import Row
 
@@ -53,7 +55,7 @@ def answer() -> dict[str, Any]:
     cluster = test_golden.cluster("canary")
     found = report.columns(INCOMING, OUTGOING, [], report.gateways(INCOMING, cluster, "istio-system"))
     observed = {("gateway", "v1"): 2735.6, ("gateway", "v2"): 301.0, ("mesh", "v1"): 100.6}
-    weights = routing.describe(cluster, NS, "cmpt756s2", observed, END - SECONDS)
+    weights = routing.describe(cluster, NS, "cmpt756s2", observed, END - SECONDS, END - SECONDS)
     return report.build(NS, "cmpt756s2", END, SECONDS, found, weights)
 
 
@@ -127,14 +129,32 @@ def test_without_the_kubernetes_api_gateways_are_known_by_name() -> None:
     assert not report.gateways(INCOMING, None, "istio-system")[LOADER]
 
 
-def test_routes_changed_within_the_window_are_told() -> None:
+@pytest.fixture
+def changed_cluster() -> Iterator[Cluster]:
+    """The music routes were changed a minute before END."""
     cluster = test_golden.cluster("canary")
     music = next(one for one in cluster.virtual_services if one["metadata"]["name"] == "cmpt756s2")
     music["metadata"]["managedFields"] = [{"time": "2023-11-14T22:12:20Z"}]
-    described = routing.describe(cluster, NS, "cmpt756s2", {("gateway", "v1"): 10.0}, END - SECONDS)
+    yield cluster
     del music["metadata"]["managedFields"]
+
+
+def test_after_a_change_of_routes_only_what_came_since_is_compared(changed_cluster: Cluster) -> None:
+    since = routing.observe_since(changed_cluster, NS, "cmpt756s2", END - SECONDS, END, 20)
+    assert since == END - 60 + routing.IN_FORCE_SECONDS
+    described = routing.describe(changed_cluster, NS, "cmpt756s2", {("gateway", "v1"): 9.0}, END - SECONDS, since)
     assert described is not None
-    assert "changed within the window" in described["note"]
+    assert "since the routes were changed" in described["note"]
+    assert {target["verdict"] for target in described["routes"][0]["destinations"]} == {"agrees"}
+
+
+def test_a_change_of_routes_that_is_too_fresh_is_told(changed_cluster: Cluster) -> None:
+    since = routing.observe_since(changed_cluster, NS, "cmpt756s2", END - SECONDS, END, 60)
+    assert since == END - SECONDS
+    described = routing.describe(changed_cluster, NS, "cmpt756s2", {("gateway", "v1"): 9.0}, END - SECONDS, since)
+    assert described is not None
+    assert "just been changed" in described["note"]
+    assert {target["verdict"] for target in described["routes"][0]["destinations"]} == {"notComparable"}
 
 
 def test_several_routes_of_one_way_are_not_compared() -> None:
@@ -142,7 +162,7 @@ def test_several_routes_of_one_way_are_not_compared() -> None:
     music = next(one for one in cluster.virtual_services if one["metadata"]["name"] == "cmpt756s2")
     route = music["spec"]["http"][0]
     music["spec"]["http"].append({**route, "fault": {"abort": {"httpStatus": 500, "percentage": {"value": 50}}}})
-    described = routing.describe(cluster, NS, "cmpt756s2", {("gateway", "v1"): 10.0}, END)
+    described = routing.describe(cluster, NS, "cmpt756s2", {("gateway", "v1"): 10.0}, END, END)
     music["spec"]["http"].pop()
     assert described is not None
     gateway = [one for one in described["routes"] if one["via"] == ["gateway"]]
@@ -151,7 +171,7 @@ def test_several_routes_of_one_way_are_not_compared() -> None:
 
 
 def test_a_service_without_virtual_service_has_no_weights() -> None:
-    assert routing.describe(test_golden.cluster("canary"), NS, "nobody", {}, 0) is None
+    assert routing.describe(test_golden.cluster("canary"), NS, "nobody", {}, 0, 0) is None
 
 
 def test_reporters_are_alternatives_not_summands() -> None:
