@@ -52,11 +52,11 @@ check-cluster:
 .PHONY: deploy
 deploy: namespace secrets
 	@versions=$$(tools/s2-versions.sh running | xargs)
-	tools/image.sh build db s1 $$(printf 's2-%s ' $$versions)
-	tools/apply.sh $(COMMON_OBJECTS) cluster/service-gateway.yaml $(DB_OBJECTS) $(S1_OBJECTS) $(S2_OBJECTS) $$(printf 'cluster/s2-dpl-%s.yaml ' $$versions)
-	tools/graph.sh
+	graph=$$(tools/graph.sh | xargs)
+	tools/image.sh build db s1 $$(printf 's2-%s ' $$versions) $${graph:+graph}
+	tools/apply.sh $(COMMON_OBJECTS) cluster/service-gateway.yaml $(DB_OBJECTS) $(S1_OBJECTS) $(S2_OBJECTS) $$(printf 'cluster/s2-dpl-%s.yaml ' $$versions) $$graph
 	tools/routes.sh
-	tools/wait.sh cmpt756db cmpt756s1 $$(printf 'cmpt756s2-%s ' $$versions)
+	tools/wait.sh cmpt756db cmpt756s1 $$(printf 'cmpt756s2-%s ' $$versions) $${graph:+istio-system/kiali}
 
 ## reinstate: after a cluster's nodes came back: wait for Istio and Prometheus, then for everything of ours
 .PHONY: reinstate
@@ -127,8 +127,10 @@ s2: secrets gw
 ## monitoring: the traffic graph, what Prometheus reads, and the paths /kiali, /prometheus and /grafana at the gateway
 .PHONY: monitoring
 monitoring: gw
-	@tools/graph.sh
-	tools/apply.sh cluster/s1-sm.yaml cluster/s2-sm.yaml cluster/db-sm.yaml cluster/monitoring-virtualservice.yaml
+	@graph=$$(tools/graph.sh | xargs)
+	tools/image.sh build $${graph:+graph}
+	tools/apply.sh cluster/s1-sm.yaml cluster/s2-sm.yaml cluster/db-sm.yaml $$graph cluster/monitoring-virtualservice.yaml
+	tools/wait.sh $${graph:+istio-system/kiali}
 
 ## routes: back to the first routes: music to v1, no delay and no fault in front of the datastore
 .PHONY: routes

@@ -66,11 +66,11 @@ make_image() {
 }
 
 build() {
-    (($# > 0)) || die "usage: tools/image.sh build NAME..., NAME one of: $(all_names | xargs)"
     local name dockerfile tag print prints pin kind dockerfiles=()
     context=$(context_name)
     kind=$(context_kind "$context")
     mkdir -p "$stamps"
+    (($# > 0)) || return 0
     for name in "$@"; do
         dockerfile=${name/-//}/Dockerfile
         [[ -e $dockerfile ]] || die "no image \"$name\" ($dockerfile is not there); known: $(all_names | xargs)"

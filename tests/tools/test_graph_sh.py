@@ -8,24 +8,35 @@ from tests.conftest import StandIns
 
 
 def test_installed_where_there_is_none(standins: StandIns, checkout: Path) -> None:
-    standins.answer("config current-context", "minikube\n")
     standins.answer("get services", "prometheus \nkiali c756\ngrafana c756\n")
     done = standins.run("tools/graph.sh", cwd=checkout)
     assert done.returncode == 0, done.stderr
-    applied = standins.stdin("apply -f -")[0]
-    assert "kind: ClusterRole\n" in applied
-    assert "/cmpt756graph:v1-" in applied
+    assert done.stdout == "cluster/graph-rbac.yaml\ncluster/graph.yaml\n"
+
+
+def test_no_rules_of_access_where_they_are_unknown(standins: StandIns, checkout: Path) -> None:
     standins.answer("get --raw /apis/rbac", "not found\n", 1)
-    standins.forget()
-    standins.run("tools/graph.sh", cwd=checkout)
-    assert "kind: ClusterRole\n" not in standins.stdin("apply -f -")[0]
+    assert standins.run("tools/graph.sh", cwd=checkout).stdout == "cluster/graph.yaml\n"
 
 
 def test_a_real_kiali_or_grafana_is_left_alone(standins: StandIns, checkout: Path) -> None:
     for service in ("kiali", "grafana"):
-        standins.forget()
         standins.answer("get services", f"prometheus \n{service} \n")
         done = standins.run("tools/graph.sh", cwd=checkout)
-        assert done.returncode == 0
-        assert f"{service} is installed in this cluster" in done.stdout
-        assert len(standins.calls) == 1
+        assert (done.returncode, done.stdout) == (0, "")
+        assert f"{service} is installed in this cluster" in done.stderr
+
+
+def test_deploy_with_and_without(standins: StandIns, checkout: Path) -> None:
+    standins.answer("config current-context", "minikube\n")
+    standins.answer("get secret c756-auth", "secret/c756-auth\n")
+    done = standins.run("make", "-f", "k8s.mak", "deploy", cwd=checkout)
+    assert done.returncode == 0, done.stderr
+    assert "/cmpt756graph:v1-" in standins.stdin("apply -f -")[-1]
+    assert "kubectl -n istio-system rollout status --timeout=180s deployment/kiali" in standins.calls
+
+    standins.forget()
+    standins.answer("get services", "kiali \n")
+    assert standins.run("make", "-f", "k8s.mak", "deploy", cwd=checkout).returncode == 0
+    assert "cmpt756graph" not in standins.stdin("apply -f -")[-1]
+    assert not any("deployment/kiali" in call for call in standins.calls)
