@@ -1,5 +1,5 @@
 /** Draws the dots of particles.js on a canvas above the graph, frame by frame, while the page is seen. */
-import { Stream, pathOf, specOf } from './particles.js';
+import { Stream, pathOf, specOf, thinning } from './particles.js';
 import { readTheme, watchTheme } from './theme.js';
 
 /** @typedef {import('./elements.js').Model} Model */
@@ -12,14 +12,18 @@ export class Animation {
   /**
    * @param {any} cy cytoscape
    * @param {HTMLCanvasElement} canvas lies over the graph, lets the mouse through
+   * @param {(requests: number) => void} thinned told how many requests a dot stands for, when that changes
    */
-  constructor(cy, canvas) {
+  constructor(cy, canvas, thinned) {
+    this.thinned = thinned;
+    this.thin = 1;
+    this.measured = false;
     this.cy = cy;
     this.canvas = canvas;
     this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
     /** @type {Map<string, Stream>} */
     this.streams = new Map();
-    /** @type {Map<string, {length: number, points: Float32Array, health: string, dim: boolean} | null>} */
+    /** @type {Map<string, {length: number, points: Float32Array, health: string, dim: boolean, label: {x1: number, y1: number, x2: number, y2: number} | null} | null>} */
     this.paths = new Map();
     this.running = false;
     this.frames = 0;
@@ -28,7 +32,10 @@ export class Animation {
     this.sprites = new Map();
     this.theme = readTheme();
     watchTheme(() => { this.theme = readTheme(); this.sprites.clear(); });
-    cy.on('position redrawn lit layoutstop', () => this.paths.clear());
+    cy.on('position redrawn lit layoutstop', () => {
+      this.paths.clear();
+      this.measured = false;
+    });
     document.addEventListener('visibilitychange', () => this.#kick());
   }
 
@@ -44,6 +51,7 @@ export class Animation {
       else this.streams.set(edge.id, new Stream(spec, phaseOf(edge.id)));
     }
     for (const id of [...this.streams.keys()]) if (!seen.has(id)) this.streams.delete(id);
+    this.measured = false;
   }
 
   /** @param {boolean} on */
@@ -77,20 +85,30 @@ export class Animation {
       const edge = this.cy.getElementById(id);
       const from = edge.nonempty() && edge.visible() ? edge.sourceEndpoint() : null;
       path = from
-        ? { ...pathOf(from, edge.controlPoints() ?? [], edge.targetEndpoint()), health: edge.data('health'), dim: edge.hasClass('dim') }
+        ? { ...pathOf(from, edge.controlPoints() ?? [], edge.targetEndpoint()), health: edge.data('health'), dim: edge.hasClass('dim'), label: labelOf(edge) }
         : null;
       this.paths.set(id, path);
     }
     return path;
   }
 
+  #measure() {
+    this.measured = true;
+    const edges = [...this.streams].map(([id, { spec }]) => ({ spec, length: this.#path(id)?.length ?? 0 }));
+    const thin = thinning(edges);
+    for (const stream of this.streams.values()) stream.thin = thin;
+    if (thin !== this.thin) this.thinned(this.thin = thin);
+  }
+
   /** @param {number} elapsed milliseconds */
   #draw(elapsed) {
+    const begin = performance.now();
     const { canvas, context, cy } = this;
     const ratio = Math.min(2, devicePixelRatio || 1);
     const [width, height] = [Math.round(cy.width() * ratio), Math.round(cy.height() * ratio)];
     if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
     else context.clearRect(0, 0, width, height);
+    if (!this.measured) this.#measure();
     const zoom = cy.zoom();
     const pan = cy.pan();
     const size = Math.max(2, Math.min(2, zoom) * RADIUS * ratio);
@@ -100,22 +118,23 @@ export class Animation {
       if (!path) continue;
       stream.step(elapsed, path.length);
       if (!stream.dots.length) continue;
-      const { points, length } = path;
+      const { points, length, label } = path;
       const last = points.length / 2 - 1;
       context.globalAlpha = path.dim ? 0.2 : 1;
       for (const dot of stream.dots) {
         const place = Math.min(0.99999, dot.at / length) * last;
         const i = Math.floor(place);
         const part = place - i;
-        const x = (points[2 * i] + part * (points[2 * i + 2] - points[2 * i])) * zoom + pan.x;
-        const y = (points[2 * i + 1] + part * (points[2 * i + 3] - points[2 * i + 1])) * zoom + pan.y;
-        const sprite = this.#sprite(dot.error ? 'error' : path.health, size);
-        context.drawImage(sprite, Math.round(x * ratio - sprite.width / 2), Math.round(y * ratio - sprite.height / 2));
+        const x = points[2 * i] + part * (points[2 * i + 2] - points[2 * i]);
+        const y = points[2 * i + 1] + part * (points[2 * i + 3] - points[2 * i + 1]);
         count += 1;
+        if (label && x > label.x1 && x < label.x2 && y > label.y1 && y < label.y2) continue;
+        const sprite = this.#sprite(dot.error ? 'error' : path.health, size);
+        context.drawImage(sprite, Math.round((x * zoom + pan.x) * ratio - sprite.width / 2), Math.round((y * zoom + pan.y) * ratio - sprite.height / 2));
       }
     }
     context.globalAlpha = 1;
-    this.#count(count);
+    this.#count(count, performance.now() - begin);
   }
 
   /**
@@ -148,16 +167,23 @@ export class Animation {
     return sprite;
   }
 
-  /** Frames per second and dots, once a second, for the bench and for curious people. @param {number} dots */
-  #count(dots) {
+  /** Frames per second and dots, once a second, for the bench and for curious people. @param {number} dots @param {number} millis of this frame */
+  #count(dots, millis) {
     this.frames += 1;
     const now = performance.now();
     if (now - this.counted < 1000) return;
     this.canvas.dataset.fps = ((this.frames * 1000) / (now - this.counted)).toFixed(1);
     this.canvas.dataset.dots = String(dots);
+    this.canvas.dataset.millis = millis.toFixed(1);
     this.counted = now;
     this.frames = 0;
   }
+}
+
+/** @param {any} edge @returns {{x1: number, y1: number, x2: number, y2: number} | null} where its label stands: dots pass below it */
+function labelOf(edge) {
+  if (!edge.data('label')) return null;
+  return edge.boundingBox({ includeNodes: false, includeEdges: false, includeOverlays: false, includeUnderlays: false });
 }
 
 /** @param {string} id @returns {number} 0..1, always the same for an edge */

@@ -45,7 +45,7 @@ function body(panel, width) {
       if (!panel.series.length) return h('p', { class: 'note', text: 'No data in this window.' });
       return h('div', { class: 'stats' }, ...panel.series.map((series, i) => {
         const value = latest(panel, i);
-        return h('p', { class: `stat ${thresholdColour(value, panel.thresholds)}` }, inUnit(value, panel.unit), panel.series.length > 1 || series.name ? h('small', { text: series.name }) : null);
+        return h('p', { class: `value ${thresholdColour(value, panel.thresholds)}` }, inUnit(value, panel.unit), series.name && series.name !== panel.title ? h('small', { text: series.name }) : null);
       }));
     case 'table': {
       if (!panel.series.length) return h('p', { class: 'note', text: 'No data in this window.' });
@@ -58,7 +58,7 @@ function body(panel, width) {
     default: {
       const figure = timeSeries({
         title: panel.title, format: (value) => inUnit(value, panel.unit), series: panel.series.map(({ name, points }) => ({ name, points })),
-        width: Math.max(260, width * panel.gridPos.w - 40), height: Math.max(120, 30 * panel.gridPos.h - 60),
+        binary: /bytes|bps/i.test(panel.unit), width: Math.max(260, width * panel.gridPos.w - 40), height: Math.max(120, 30 * panel.gridPos.h - 60),
       });
       figure.querySelector('figcaption')?.classList.add('hidden');
       return figure;

@@ -45,7 +45,9 @@ const view = new GraphView(byId('graph'), {
   say,
   lookup: (id) => model.byId.get(id),
 });
-const animation = new Animation(view.cy, /** @type {HTMLCanvasElement} */ (byId('dots')));
+const animation = new Animation(view.cy, /** @type {HTMLCanvasElement} */ (byId('dots')), (requests) => {
+  byId('thinned').textContent = requests > 1 ? `There are many requests: each dot stands for ${requests}.` : '';
+});
 const panel = new SidePanel(byId('panel-content'), (id) => store.set({ select: id }), (id) => store.set({ focus: id, select: id }));
 const controls = toolbar(store, () => { poller.now(); });
 
@@ -219,6 +221,7 @@ store.subscribe((next, changed) => {
   }
   byId('metrics-link').setAttribute('href', metricsAddress());
   animation.switch(next.animation);
+  byId('thinned').hidden = !next.animation;
   showLegend();
   for (const [id, key] of /** @type {const} */ ([['show-legend', 'legend'], ['show-table', 'table']])) byId(id).setAttribute('aria-pressed', String(next[key]));
   if (silent) return;
@@ -273,6 +276,7 @@ drawLegend(byId('legend-content'));
 controls.show(store.view);
 controls.namespaces([]);
 animation.switch(store.view.animation);
+byId('thinned').hidden = !store.view.animation;
 showLegend();
 byId('metrics-link').setAttribute('href', metricsAddress());
 renderPanel();

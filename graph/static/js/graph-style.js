@@ -68,6 +68,7 @@ export function graphStyle(theme) {
         'line-color': health, 'target-arrow-color': health, 'overlay-opacity': 0, 'overlay-padding': 8, 'loop-direction': '-45deg', 'loop-sweep': '50deg',
       },
     },
+    { selector: 'edge[bend != 0][?bend]', style: { 'curve-style': 'unbundled-bezier', 'edge-distances': 'node-position', 'control-point-distances': 'data(bend)', 'control-point-weights': 0.5 } },
     { selector: 'edge[shift]', style: { 'text-margin-y': 'data(shift)' } },
     ...['degraded', 'failing', 'idle'].map((name) => ({ selector: `edge[health = "${name}"]`, style: { 'line-style': 'dashed', 'line-dash-pattern': DASHES[name] } })),
     { selector: 'edge[health = "failing"]', style: { width: 3.2 } },

@@ -1,9 +1,10 @@
 /** The drawing: cytoscape with our elements; hover, selection, keyboard, zoom. Knows nothing of the server. */
 import cytoscape from '../../vendor/cytoscape.mjs';
 import dagre from '../../vendor/cytoscape-dagre.mjs';
+import { boxLayout } from './box-layout.js';
 import { layoutKey } from './elements.js';
 import { graphStyle } from './graph-style.js';
-import { fitInto, layouts, neighbour, shifts } from './layout.js';
+import { LAYOUTS, along, bends, fitInto, neighbour, shifts } from './layout.js';
 import { readTheme, watchTheme } from './theme.js';
 
 cytoscape.use(dagre);
@@ -14,7 +15,10 @@ cytoscape.use(dagre);
 
 /** Free of elements: below the time and the notices, above the buttons. */
 const MARGIN = { left: 24, right: 36, top: 44, bottom: 64 };
-/** Labels of edges are moved apart up to this many; beyond, the picture is too dense to read them anyway. */
+/**
+ * Up to this many edges are bent around nodes and their labels moved apart. Beyond, the picture is too dense to read it
+ * line by line anyway, and boxes are laid out as a whole.
+ */
 const FEW_EDGES = 120;
 /** The whole picture is never blown up beyond this when it is fitted. */
 const FIT_ZOOM = 1.45;
@@ -83,7 +87,7 @@ export class GraphView {
       this.fit();
     }
     if (this.cursor && !model.byId.has(this.cursor)) this.cursor = '';
-    this.#spread();
+    this.#tidy();
     cy.emit('redrawn');
   }
 
@@ -95,40 +99,48 @@ export class GraphView {
 
   #arrange() {
     const begin = performance.now();
-    if (this.cy.nodes().nonempty()) {
-      const failures = [];
-      const done = layouts(this.cy.edges().length).some((options) => {
-        try {
-          this.cy.layout(options).run();
-          return true;
-        } catch (error) {
-          failures.push(error);
-          return false;
-        }
-      });
-      if (!done) throw failures[0];
+    const { cy } = this;
+    const failures = [];
+    const tries = LAYOUTS.map((options) => () => cy.layout(options).run());
+    if (cy.edges().length > FEW_EDGES) tries.unshift(() => this.#arrangeBoxes());
+    for (let done = cy.nodes().empty(); !done;) {
+      const next = tries.shift();
+      if (!next) throw failures[0];
+      try {
+        next();
+        done = true;
+      } catch (error) {
+        failures.push(error);
+      }
     }
     this.layoutMillis = performance.now() - begin;
     this.layouts += 1;
   }
 
-  /** Moves labels of edges off names and off each other. */
-  #spread() {
+  /** Bends edges around nodes, then moves labels of edges off names and off each other. */
+  #tidy() {
     const { cy } = this;
-    const edges = cy.edges('[label != ""]').not('.gap');
+    const edges = cy.edges().not('.gap');
     if (edges.empty() || edges.length > FEW_EDGES) return;
-    const taken = cy.nodes().not('.gap').flatMap((/** @type {any} */ node) => {
-      const name = node.boundingBox({ includeNodes: false, includeEdges: false, includeOverlays: false, includeUnderlays: false });
-      return node.isParent() ? [name] : [name, node.boundingBox({ includeLabels: false, includeOverlays: false, includeUnderlays: false })];
+    const visible = cy.nodes().not('.gap');
+    const names = visible.map((/** @type {any} */ node) => node.boundingBox({ includeNodes: false, includeEdges: false, includeOverlays: false, includeUnderlays: false }));
+    const shapes = visible.filter((/** @type {any} */ node) => !node.isParent()).map((/** @type {any} */ node) => {
+      const { x1, y1, x2, y2 } = node.boundingBox({ includeLabels: false, includeOverlays: false, includeUnderlays: false });
+      // The bounds have room for badges (bounds-expansion of the style); where there are none a line may pass.
+      return { id: node.id(), rect: { x1: x1 + 16, y1: y1 + (node.data('badges')?.length ? 0 : 16), x2: x2 - 16, y2: y2 - 16 } };
     });
-    const labels = edges.map((/** @type {any} */ edge) => {
-      const middle = middleOf(edge);
-      const lines = edge.data('label').split('\n');
-      const [w, t] = [4.5 * Math.max(...lines.map((/** @type {string} */ line) => line.length)), 9 * lines.length];
-      return { id: edge.id(), rect: { x1: middle.x - w, x2: middle.x + w, y1: middle.y - t, y2: middle.y + t } };
+    const lines = edges.filter((/** @type {any} */ edge) => edge.source().id() !== edge.target().id()).map((/** @type {any} */ edge) => ({
+      id: edge.id(), source: edge.source().id(), target: edge.target().id(), from: edge.source().position(), to: edge.target().position(), label: edge.data('label'),
+    }));
+    const bent = bends(lines, shapes);
+    const labels = lines.filter(({ label }) => label).map(({ id, from, to, label }) => {
+      const middle = along(from, to, bent.get(id) ?? 0, 0.5);
+      const rows = label.split('\n');
+      const [w, t] = [4.5 * Math.max(...rows.map((/** @type {string} */ row) => row.length)), 9 * rows.length];
+      return { id, rect: { x1: middle.x - w, x2: middle.x + w, y1: middle.y - t, y2: middle.y + t } };
     });
-    const moves = shifts(labels, taken);
-    cy.batch(() => edges.forEach((/** @type {any} */ edge) => setData(edge, { shift: moves.get(edge.id()) })));
+    const moves = shifts(labels, [...names, ...shapes.map(({ rect }) => rect)]);
+    cy.batch(() => edges.forEach((/** @type {any} */ edge) => setData(edge, { shift: moves.get(edge.id()) ?? 0, bend: bent.get(edge.id()) ?? 0 })));
   }
 
   /** @param {number} pixels covered at the left */
@@ -138,11 +150,22 @@ export class GraphView {
     if (this.fitted) this.fit();
   }
 
+  #arrangeBoxes() {
+    const { cy } = this;
+    const nodes = cy.nodes().map((/** @type {any} */ node) => ({ id: node.id(), shape: node.data('shape'), parent: node.parent().id() }));
+    const edges = cy.edges().map((/** @type {any} */ edge) => ({ source: edge.source().id(), target: edge.target().id() }));
+    const places = boxLayout(cytoscape, nodes, edges);
+    cy.nodes().forEach((/** @type {any} */ node) => {
+      const place = places.get(node.id());
+      if (place) node.position(place);
+    });
+  }
+
   /** Lays out anew, whatever people have dragged where. */
   relayout() {
     this.places.delete(this.key);
     this.#arrange();
-    this.#spread();
+    this.#tidy();
     this.fit();
     this.cy.emit('redrawn');
   }
@@ -233,7 +256,7 @@ export class GraphView {
     cy.on('dragpan scrollzoom pinchzoom', () => { this.fitted = false; });
     cy.on('dragfree', 'node', () => {
       this.fitted = false;
-      this.#spread();
+      this.#tidy();
     });
     this.container.addEventListener('keydown', (event) => this.#key(event));
     this.container.addEventListener('blur', () => this.#moveCursor(''));
@@ -275,14 +298,6 @@ export class GraphView {
     if (drawn) this.on.say(drawn.health === 'none' ? drawn.title : `${drawn.title}, ${drawn.health}`);
     return undefined;
   }
-}
-
-/** @param {any} edge @returns {{x: number, y: number}} its middle, also before cytoscape has drawn it for the first time */
-function middleOf(edge) {
-  const middle = edge.midpoint();
-  if (Number.isFinite(middle?.x) && Number.isFinite(middle?.y)) return middle;
-  const [from, to] = [edge.source().position(), edge.target().position()];
-  return { x: (from.x + to.x) / 2, y: (from.y + to.y) / 2 };
 }
 
 /**

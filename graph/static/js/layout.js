@@ -1,19 +1,13 @@
 /** Where nodes stand: left to right by dagre, boxes kept together. */
 
-/** From this many edges on rows stand closer and columns wider, so that lines stay apart. */
-const MANY_EDGES = 120;
-
 /**
- * Layouts to be tried in this order. Dagre's rankers give up on rare combinations of boxes and cycles ("Not possible to find
- * intersection"; longest-path does so on 50 boxes, so it is not used), the last one never does.
- * @param {number} edges how many
- * @returns {any[]} cytoscape's layout options
+ * Layouts to be tried in this order. Dagre's rankers give up on rare combinations of boxes and cycles ("Not possible to
+ * find intersection"); the last one never does.
  */
-export function layouts(edges) {
-  const many = edges > MANY_EDGES;
-  const dagre = { name: 'dagre', rankDir: 'LR', nodeSep: many ? 14 : 30, edgeSep: 10, rankSep: many ? 110 : 66, fit: false, animate: false, nodeDimensionsIncludeLabels: true };
-  return [{ ...dagre, ranker: 'network-simplex' }, { ...dagre, ranker: 'tight-tree' }, { name: 'breadthfirst', directed: true, fit: false, animate: false }];
-}
+export const LAYOUTS = [
+  ...['network-simplex', 'tight-tree'].map((ranker) => ({ name: 'dagre', rankDir: 'LR', nodeSep: 30, edgeSep: 10, rankSep: 66, ranker, fit: false, animate: false, nodeDimensionsIncludeLabels: true })),
+  { name: 'breadthfirst', directed: true, fit: false, animate: false },
+];
 
 /**
  * The neighbour that an arrow key means: the nearest in that direction, straight ones before slanting ones.
@@ -41,6 +35,52 @@ export function neighbour(places, from, key) {
 /** @param {Rect} a @param {Rect} b */
 const overlap = (a, b) => a.x1 < b.x2 && b.x1 < a.x2 && a.y1 < b.y2 && b.y1 < a.y2;
 
+/** @typedef {{x: number, y: number}} Point */
+
+/**
+ * The control point of an edge that is bent: beside the middle between its nodes, as cytoscape's unbundled-bezier has it.
+ * @param {Point} from @param {Point} to @param {number} bend pixels, to the right of the way when positive
+ * @returns {Point}
+ */
+export function control(from, to, bend) {
+  const [dx, dy] = [to.x - from.x, to.y - from.y];
+  const length = Math.hypot(dx, dy) || 1;
+  return { x: (from.x + to.x) / 2 - (dy / length) * bend, y: (from.y + to.y) / 2 + (dx / length) * bend };
+}
+
+/** @param {Point} from @param {Point} to @param {number} bend @param {number} t 0..1 @returns {Point} on the edge */
+export function along(from, to, bend, t) {
+  const middle = control(from, to, bend);
+  const u = 1 - t;
+  return { x: u * u * from.x + 2 * u * t * middle.x + t * t * to.x, y: u * u * from.y + 2 * u * t * middle.y + t * t * to.y };
+}
+
+/**
+ * Bends edges around nodes that they would cross, so that no edge seems to begin or end where it does not.
+ * @param {{id: string, source: string, target: string, from: Point, to: Point}[]} edges
+ * @param {{id: string, rect: Rect}[]} nodes with the room that they need
+ * @returns {Map<string, number>} pixels; 0 = straight
+ */
+export function bends(edges, nodes) {
+  const steps = Array.from({ length: 23 }, (_, i) => (i + 1) / 24);
+  const result = new Map();
+  for (const { id, source, target, from, to } of edges) {
+    const others = nodes.filter((node) => node.id !== source && node.id !== target);
+    const crossings = (/** @type {number} */ bend) => steps.filter((t) => {
+      const { x, y } = along(from, to, bend, t);
+      return others.some(({ rect }) => x > rect.x1 && x < rect.x2 && y > rect.y1 && y < rect.y2);
+    }).length;
+    let [best, least] = [0, Infinity];
+    for (const bend of [0, -45, 45, -90, 90, -140, 140, -200, 200]) {
+      const count = crossings(bend);
+      if (count < least) [best, least] = [bend, count];
+      if (least === 0) break;
+    }
+    result.set(id, best);
+  }
+  return result;
+}
+
 /**
  * Moves labels of edges up or down where they would cover a name or another label.
  * @param {{id: string, rect: Rect}[]} labels where each stands without a shift
@@ -50,10 +90,14 @@ const overlap = (a, b) => a.x1 < b.x2 && b.x1 < a.x2 && a.y1 < b.y2 && b.y1 < a.
 export function shifts(labels, taken) {
   const used = [...taken];
   const result = new Map();
-  for (const { id, rect } of labels) {
+  // The tallest first: they have the fewest places to go.
+  const order = [...labels].sort((a, b) => (b.rect.y2 - b.rect.y1) - (a.rect.y2 - a.rect.y1));
+  for (const { id, rect } of order) {
     const height = rect.y2 - rect.y1;
     const at = (/** @type {number} */ dy) => ({ ...rect, y1: rect.y1 + dy, y2: rect.y2 + dy });
-    const dy = [0, -0.7, 0.7, -1.1, 1.1].map((factor) => factor * height).find((move) => !used.some((other) => overlap(at(move), other))) ?? 0;
+    const tries = [0];
+    for (let move = 6; move <= Math.max(36, 0.75 * height); move += 6) tries.push(-move, move);
+    const dy = tries.find((move) => !used.some((other) => overlap(at(move), other))) ?? 0;
     result.set(id, dy);
     used.push(at(dy));
   }

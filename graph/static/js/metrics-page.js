@@ -8,6 +8,10 @@ import { DURATIONS, REFRESH } from './state.js';
 
 /** The view is in the address: dashboard, duration, refresh and var-NAME as in Grafana. */
 const params = new URLSearchParams(location.search);
+/** The dashboard that is shown when the address names none. */
+const FIRST = 'c756-services';
+/** @type {Map<string, string>} */
+let descriptions = new Map();
 /** @type {any} the last dashboard that the server sent */
 let board = null;
 
@@ -36,8 +40,9 @@ async function dashboards(signal) {
   const list = await get('api/c756/dashboards', {}, signal);
   if (!list.length) throw new ApiError('There are no dashboards', { reason: 'notFound', cure: 'They stand in cluster/dashboards/*.json.' });
   select.dashboard.replaceChildren(...list.map((/** @type {any} */ one) => h('option', { value: one.uid, text: one.title })));
-  const wanted = params.get('dashboard');
-  if (list.some((/** @type {any} */ one) => one.uid === wanted)) select.dashboard.value = /** @type {string} */ (wanted);
+  descriptions = new Map(list.map((/** @type {any} */ one) => [one.uid, one.description]));
+  const wanted = [params.get('dashboard'), FIRST].find((uid) => uid && descriptions.has(uid));
+  if (wanted) select.dashboard.value = wanted;
 }
 
 function variables() {
@@ -59,7 +64,7 @@ function draw() {
   const focused = document.activeElement?.id;
   const open = new Set([...panels.querySelectorAll('details[open]')].map((element) => /** @type {HTMLElement} */ (element.closest('[data-panel]'))?.dataset.panel));
   byId('title').textContent = board.title;
-  byId('description').textContent = board.description ?? '';
+  byId('description').textContent = descriptions.get(board.uid) ?? '';
   byId('when').textContent = `${clock(board.timestamp - span)} – ${clock(board.timestamp)}`;
   const width = panels.clientWidth / 24;
   panels.replaceChildren(...board.panels.map((/** @type {any} */ panel) => card(panel, width, open.has(String(panel.id)))));

@@ -48,6 +48,8 @@ export class Stream {
     this.wait = Number.isFinite(spec.every) ? spec.every * phase : Infinity;
     /** Failures that are due: a dot is a failure when this reaches 1, so their share is exact, not random. */
     this.due = spec.errors * phase;
+    /** How many requests a dot stands for. */
+    this.thin = 1;
     /** @type {{at: number, error: boolean}[]} oldest first; `at` = pixels from the source */
     this.dots = [];
   }
@@ -55,7 +57,7 @@ export class Stream {
   /** @param {Spec} spec new numbers for the same edge; dots under way go on */
   retune(spec) {
     if (!Number.isFinite(this.wait) && Number.isFinite(spec.every)) this.wait = 0;
-    this.wait = Math.min(this.wait, spec.every);
+    this.wait = Math.min(this.wait, spec.every * this.thin);
     this.spec = spec;
   }
 
@@ -76,9 +78,22 @@ export class Stream {
       if (error) this.due -= 1;
       const at = (-this.wait / 1000) * this.spec.speed;
       if (at < length) this.dots.push({ at, error });
-      this.wait += this.spec.every;
+      this.wait += this.spec.every * this.thin;
     }
   }
+}
+
+/** More dots than this at a time are not drawn, so that a big mesh stays smooth without a graphics card. */
+const MOST_DOTS = 2500;
+
+/**
+ * @param {{spec: Spec, length: number}[]} edges with their lengths in pixels
+ * @returns {number} how many requests a dot must stand for, 1 for as long as all can be drawn
+ */
+export function thinning(edges) {
+  let dots = 0;
+  for (const { spec, length } of edges) if (Number.isFinite(spec.every)) dots += ((length / spec.speed) * 1000) / spec.every;
+  return Math.max(1, Math.ceil(dots / MOST_DOTS));
 }
 
 /**

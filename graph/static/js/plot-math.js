@@ -5,10 +5,12 @@
 /**
  * @param {number} max largest value to be shown
  * @param {number} [count] about this many steps
+ * @param {number} [base] 1024 for bytes: the values are round in KiB, MiB ...
  * @returns {number[]} round values from 0 to at least `max`
  */
-export function ticks(max, count = 3) {
+export function ticks(max, count = 3, base = 1) {
   const top = max > 0 && Number.isFinite(max) ? max : 1;
+  if (base > 1 && top >= base) return ticks(top / base, count, base).map((value) => value * base);
   const raw = top / count;
   const size = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 2.5, 5, 10].map((factor) => factor * size).find((value) => value >= raw * 0.999) ?? raw;

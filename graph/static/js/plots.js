@@ -16,16 +16,17 @@ const COLOURS = 8;
  * @param {(value: number) => string} spec.format
  * @param {number} [spec.width]
  * @param {number} [spec.height]
+ * @param {boolean} [spec.binary] values are bytes: steps in powers of 1024
  * @param {[number, number]} [spec.range] of time; otherwise that of the points
  * @returns {HTMLElement} a figure
  */
-export function timeSeries({ title, series, format, width = 340, height = 130, range }) {
+export function timeSeries({ title, series, format, width = 340, height = 130, binary = false, range }) {
   const filled = series.filter(({ points }) => extremes(points));
   const caption = h('figcaption', { text: title });
   if (!filled.length) return h('figure', { class: 'plot' }, caption, h('p', { class: 'none', text: 'No data in this window.' }));
-  const marks = ticks(Math.max(...filled.map(({ points }) => extremes(points)?.max ?? 0)));
+  const marks = ticks(Math.max(...filled.map(({ points }) => extremes(points)?.max ?? 0)), 3, binary ? 1024 : 1);
   const top = marks[marks.length - 1];
-  const left = 8 + 6.3 * Math.max(...marks.map((mark) => format(mark).length));
+  const left = 10 + 6.8 * Math.max(...marks.map((mark) => format(mark).length));
   const [right, bottom] = [width - 10, height - 20];
   const [from, to] = range ?? timeRange(filled.map(({ points }) => points));
   const x = (/** @type {number} */ t) => left + ((t - from) / (to - from || 1)) * (right - left);
@@ -56,7 +57,7 @@ export function timeSeries({ title, series, format, width = 340, height = 130, r
   const when = h('span', { class: 'when', text: 'latest' });
   const keys = filled.map(({ name, tone }, i) => h('li', {},
     svg('svg', { class: 'key', viewBox: '0 0 24 8', 'aria-hidden': 'true' }, svg('line', { class: `line ${tone ?? `tone${i % COLOURS}`}`, 'stroke-dasharray': DASH[i % DASH.length], x1: 0, x2: 24, y1: 4, y2: 4 })),
-    h('span', { class: 'name', text: name }), values[i]));
+    h('span', { class: 'name', text: name }), ' ', values[i]));
   const times = filled.reduce((a, b) => (b.points.length > a.points.length ? b : a)).points.map(([t]) => t);
   let index = -1;
   const show = (/** @type {number} */ i) => {

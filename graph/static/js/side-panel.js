@@ -177,7 +177,7 @@ export class SidePanel {
       plots.push(timeSeries({ title: 'Response time', format: (v) => millis(v), series: [['Average', 'avg'], ['P50', 'p50'], ['P95', 'p95'], ['P99', 'p99']].map(([name, key]) => ({ name, points: series[key] ?? [] })) }));
     }
     if (has('tcpSent') || has('tcpReceived')) {
-      plots.push(timeSeries({ title: 'TCP bytes per second', format: (v) => throughput(v), series: [{ name: 'Sent', points: series.tcpSent ?? [], tone: 'tcp' }, { name: 'Received', points: series.tcpReceived ?? [] }] }));
+      plots.push(timeSeries({ title: 'TCP bytes per second', binary: true, format: (v) => throughput(v), series: [{ name: 'Sent', points: series.tcpSent ?? [], tone: 'tcp' }, { name: 'Received', points: series.tcpReceived ?? [] }] }));
     }
     const queries = Object.entries(traffic.queries ?? {});
     if (queries.length) {

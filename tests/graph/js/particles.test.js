@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Stream, interval, pathOf, specOf, speed } from '../../../graph/static/js/particles.js';
+import { Stream, interval, pathOf, specOf, speed, thinning } from '../../../graph/static/js/particles.js';
 
 test('a dot per request, every clamp(1000 / rate, 40, 5000) ms', () => {
   assert.equal(interval(0.03), 5000);
@@ -56,4 +56,15 @@ test('a bent edge has its points at equal distances', () => {
   for (let i = 2; i < points.length; i += 2) steps.push(Math.hypot(points[i] - points[i - 2], points[i + 1] - points[i - 1]));
   for (const step of steps) assert.ok(Math.abs(step - length / steps.length) < 0.25, String(step));
   assert.deepEqual([points[0], points[1], points.at(-2), points.at(-1)].map(Math.round), [0, 0, 100, 0]);
+});
+
+test('when there would be too many dots, each stands for several requests', () => {
+  const busy = { spec: { every: 100, speed: 100, errors: 0, tcp: false }, length: 1000 };
+  assert.equal(thinning([busy]), 1);
+  assert.equal(thinning(Array(100).fill(busy)), 4);
+  assert.equal(thinning([{ spec: { ...busy.spec, every: Infinity }, length: 1000 }]), 1);
+  const stream = new Stream({ every: 100, speed: 1, errors: 0, tcp: false }, 0);
+  stream.thin = 4;
+  for (let i = 0; i < 40; i += 1) stream.step(100, 1e9);
+  assert.ok(Math.abs(stream.dots.length - 10) <= 1, String(stream.dots.length));
 });

@@ -7,6 +7,8 @@ test('ticks are round and reach the largest value', () => {
   assert.deepEqual(ticks(0.03), [0, 0.01, 0.02, 0.03]);
   assert.deepEqual(ticks(24.8), [0, 10, 20, 30]);
   assert.deepEqual(ticks(0), [0, 0.5, 1]);
+  assert.deepEqual(ticks(5000, 3, 1024), [0, 2048, 4096, 6144]);
+  assert.deepEqual(ticks(500, 3, 1024), [0, 200, 400, 600]);
   for (const max of [1, 7, 13, 99, 100, 101, 1e6]) {
     const list = ticks(max);
     assert.ok(list.at(-1) >= max * 0.999 && list.length <= 6, `${max}: ${list}`);

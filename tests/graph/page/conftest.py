@@ -61,7 +61,7 @@ class GraphPage:
         return self
 
     def wait(self, expression: str, arg: Any = None, seconds: float = 15) -> None:
-        """Until an expression (or a function of `arg`) is true. Playwright's own wait needs eval, which the page's policy forbids."""
+        """Until an expression, or a function of `arg`, is true. (Playwright's own needs eval; the page forbids it.)"""
         limit = time.monotonic() + seconds
         while not self.page.evaluate(expression, arg):
             assert time.monotonic() < limit, f"not within {seconds} s: {expression} ({arg})"
@@ -76,13 +76,15 @@ class GraphPage:
     def nodes(self) -> list[dict[str, Any]]:
         """id, label, shape, health, badges and the server's data of what is drawn."""
         found: list[dict[str, Any]] = self.page.evaluate(
-            "c756.model().nodes.filter((n) => !n.gap).map(({id, label, shape, health, badges, data}) => ({id, label, shape, health, badges, data}))"
+            """c756.model().nodes.filter((n) => !n.gap)
+                .map(({id, label, shape, health, badges, data}) => ({id, label, shape, health, badges, data}))"""
         )
         return found
 
     def edges(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.page.evaluate(
-            "c756.model().edges.filter((e) => !e.gap).map(({id, label, title, health, data}) => ({id, label, title, health, data}))"
+            """c756.model().edges.filter((e) => !e.gap)
+                .map(({id, label, title, health, data}) => ({id, label, title, health, data}))"""
         )
         return found
 
@@ -102,7 +104,7 @@ class GraphPage:
         return found[0]
 
     def point(self, id: str) -> tuple[float, float]:
-        """Where on the page an element is drawn: the middle of a node, of an edge a point next to its label, of a box a corner."""
+        """Where an element is drawn: the middle of a node, of an edge a point near its end, of a box a corner."""
         x, y = self.page.evaluate(
             """(id) => {
                 const element = c756.cy.getElementById(id);

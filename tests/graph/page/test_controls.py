@@ -32,7 +32,7 @@ def test_graph_types(graph_page: GraphPage, kind: str, services: int, squares: i
 
 def test_window(graph_page: GraphPage) -> None:
     graph_page.ready()
-    with graph_page.page.expect_response(lambda response: "duration=600s" in response.url and "/graph?" in response.url):
+    with graph_page.page.expect_response(lambda answer: "duration=600s" in answer.url and "/graph?" in answer.url):
         graph_page.page.locator("#duration").select_option("600")
     expect(graph_page.page.locator("#panel-content .foot")).to_contain_text("Last 10m")
     assert query(graph_page)["duration"] == "600"
@@ -145,7 +145,11 @@ def test_animation(graph_page: GraphPage) -> None:
     graph_page.wait("[...c756.animation.streams.values()].some((s) => s.dots.some((d) => d.error))")
     graph_page.wait("Number(document.getElementById('dots').dataset.dots) > 5")
     drawn = page.evaluate(
-        "(() => { const c = document.getElementById('dots'); const p = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; let n = 0; for (let i = 3; i < p.length; i += 4) n += p[i] > 0; return n; })()"
+        """(() => {
+            const canvas = document.getElementById('dots');
+            const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+            return pixels.filter((value, i) => i % 4 === 3 && value > 0).length;
+        })()"""
     )
     assert drawn > 100
     page.locator("#show-animation").uncheck()

@@ -66,7 +66,8 @@ def test_prometheus_away_keeps_the_picture_and_tries_again(clocked: GraphPage) -
     clocked.server.down(True)
     clocked.refresh()
     expect(page.locator("#banner")).to_contain_text("Prometheus")
-    expect(page.locator("#banner")).to_contain_text(re.compile(r"The picture is that of \d\d:\d\d:\d\d\. Next try in \d+s\."))
+    said = re.compile(r"The picture is that of \d\d:\d\d:\d\d\. Next try in \d+s\.")
+    expect(page.locator("#banner")).to_contain_text(said)
     assert clocked.nodes() == before
     clocked.server.down(False)
     with page.expect_response(lambda response: "/api/namespaces/graph" in response.url and response.ok):
