@@ -16,7 +16,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -45,6 +46,10 @@ class Job:
     """Of the JVM; 0 before it has started."""
     started: str = ""
     """When the process with this pid began, as start_of says: tells it from a later one with the same number."""
+    supervisor: int = 0
+    """Pid of the supervisor, which writes the exit code a moment after the JVM's end."""
+    supervised: str = ""
+    """When the supervisor began."""
 
     @property
     def console(self) -> Path:
@@ -60,13 +65,22 @@ class Job:
 
     @property
     def alive(self) -> bool:
-        """Does the JVM run?"""
-        return self.pid > 0 and self.exit_code is None and start_of(self.pid) == self.started
+        """Does it run, or is its exit code still to come?"""
+        return self.exit_code is None and (self.jvm_runs or _runs(self.supervisor, self.supervised))
+
+    @property
+    def jvm_runs(self) -> bool:
+        """Is there something to stop?"""
+        return _runs(self.pid, self.started)
 
     @property
     def report(self) -> Path | None:
         """Its HTML report, once written."""
         return next(iter(sorted(self.folder.glob("*/index.html"))), None)
+
+
+def _runs(pid: int, started: str) -> bool:
+    return pid > 0 and start_of(pid) == started
 
 
 def start_of(pid: int) -> str | None:
@@ -114,7 +128,7 @@ def load(folder: Path) -> Job:
 
 
 def running(results: Path) -> list[Job]:
-    """The jobs whose JVM runs, oldest first."""
+    """The jobs that run, oldest first."""
     jobs = [load(path.parent) for path in sorted(results.glob("*/job.json"))]
     return [job for job in jobs if job.alive]
 
@@ -159,8 +173,16 @@ def supervise(folder: Path, command: list[str]) -> int:
     """Runs the JVM as a child and leaves its pid and, at its end, its exit code. Returns that."""
     job = load(folder)
     with subprocess.Popen(command) as process:
-        begun = start_of(process.pid)
-        save(Job(**{**vars(job), "pid": process.pid, "started": begun or ""}))
+        own = os.getpid()
+        save(
+            replace(
+                job,
+                pid=process.pid,
+                started=start_of(process.pid) or "",
+                supervisor=own,
+                supervised=start_of(own) or "",
+            )
+        )
         code = process.wait()
     shutil.rmtree(folder / "classes", ignore_errors=True)
     new = folder / "exit.new"
@@ -202,11 +224,11 @@ def follow(job: Job, write: Callable[[bytes], object]) -> None:
 def stop(jobs: list[Job], seconds: float) -> Iterator[Job]:
     """Asks all of them to end in order (SIGTERM), and yields those that have ended within the time, reports written."""
     for job in jobs:
-        if job.alive:
-            os.kill(job.pid, signal.SIGTERM)
+        if job.jvm_runs:
+            with suppress(ProcessLookupError):  # it has just ended
+                os.kill(job.pid, signal.SIGTERM)
     end = time.monotonic() + seconds
     for job in jobs:
-        # The supervisor writes the exit code a moment after the JVM's end; without one, gone is gone.
         if wait_for(lambda job=job: not job.alive, end - time.monotonic()):  # type: ignore[misc]
             yield job
 

@@ -36,7 +36,6 @@ abstract class LoadSimulation extends Simulation {
     @Override
     public void before() {
         token.begin();
-        Run.begin(settings.duration());
     }
 
     @Override

@@ -8,7 +8,8 @@ import java.util.prefs.PreferencesFactory;
 
 /**
  * Preferences in memory, in place of files in the home folder. Gatling keeps there when it last asked the internet for a newer version of
- * itself; here it has always just asked, so that it asks nobody: our version is pinned, and a pod may have neither a home nor a way out.
+ * itself; here it has always just asked in
+ * vain, so that it asks nobody: our version is pinned, and a pod may have neither a home nor a way out.
  */
 public final class Quiet implements PreferencesFactory {
     private final Preferences root = new Memory(null, "");
@@ -18,7 +19,8 @@ public final class Quiet implements PreferencesFactory {
         System.setProperty("java.util.prefs.PreferencesFactory", Quiet.class.getName());
         // Names as in io.gatling.commons.util.LatestGatlingRelease. Were they to change, Gatling would ask again, no more.
         Preferences asked = Preferences.userRoot().node("/io/gatling/latestVersion");
-        asked.putLong("lastCheckTimestamp", System.currentTimeMillis());
+        // Of the year 2262: a failed question counts for 3.6 seconds only, which a slow start takes.
+        asked.putLong("lastCheckTimestamp", Long.MAX_VALUE / 1_000_000);
         asked.putBoolean("lastCheckSuccess", false);
     }
 

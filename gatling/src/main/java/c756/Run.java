@@ -4,6 +4,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicReference;
 import sun.misc.Signal;
 
 /**
@@ -14,21 +15,17 @@ import sun.misc.Signal;
  */
 final class Run {
     private static final AtomicBoolean STOPPED = new AtomicBoolean();
-    /** {@link System#nanoTime()} at which it ends; only meaningful when bounded. */
-    private static volatile long end;
-    private static volatile boolean bounded;
+    private static final Optional<Duration> DURATION = Settings.current().duration();
+    /** {@link System#nanoTime()} when the first user came. */
+    private static final AtomicReference<Long> BEGIN = new AtomicReference<>();
 
     private Run() {}
 
-    static void begin(Optional<Duration> duration) {
-        duration.ifPresent(length -> {
-            end = System.nanoTime() + length.toNanos();
-            bounded = true;
-        });
-    }
-
+    /** Whether a user may begin anew. The time counts from the first question, since Gatling may take seconds to start. */
     static boolean goesOn() {
-        return !STOPPED.get() && !(bounded && System.nanoTime() - end >= 0);
+        BEGIN.compareAndSet(null, System.nanoTime());
+        long passed = System.nanoTime() - BEGIN.get();
+        return !STOPPED.get() && DURATION.map(length -> passed < length.toNanos()).orElse(true);
     }
 
     /** From now on the signals of a person (^C) and of a kubelet or tools/kill-gatling.sh (TERM) end the run in order. */
