@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from pocket.api import (
+    columns,
     decode,
     discovery,
     errors,
@@ -229,7 +230,7 @@ def _scale_of(obj: Obj) -> Obj:
             if key in meta
         },
         "spec": {"replicas": spec.get("replicas", 1)},
-        "status": {"replicas": status.get("replicas", 0), "selector": tables.selector_text(spec.get("selector"))},
+        "status": {"replicas": status.get("replicas", 0), "selector": columns.selector_text(spec.get("selector"))},
     }
 
 

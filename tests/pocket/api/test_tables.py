@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pocket.api import tables
+from pocket.api import ages, columns, tables
 from pocket.objects import KINDS, Obj
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
@@ -33,7 +33,7 @@ def _narrow(columns: list[Obj]) -> set[str]:
     ],
 )  # fmt: skip
 def test_durations(seconds: int, text: str) -> None:
-    assert tables.duration(seconds) == text
+    assert ages.duration(seconds) == text
 
 
 def running(**more: Any) -> Obj:
@@ -67,7 +67,7 @@ def running(**more: Any) -> Obj:
     ],
 )
 def test_pod_status(pod: Obj, status: str) -> None:
-    assert tables.pod_status({"metadata": {}, **pod}) == status
+    assert columns.pod_status({"metadata": {}, **pod}) == status
 
 
 def test_a_pod_shows_ready_containers_and_restarts() -> None:
