@@ -335,7 +335,7 @@ class Container:
         if process is None:
             return 0.0
         self._monotonic = time.monotonic() - times.age(self._record.started_at)
-        self.status.state = {"running": {"startedAt": self._record.started_at}}
+        self._restore_states()
         self.status.container_id = f"pocket://{uid_of(self._host.pod)}/{self.name}/{self._record.attempt}"
         self.status.restarts = self._record.attempt
         self._host.touch()

@@ -243,16 +243,14 @@ class PodWorker:
 
     async def run(self) -> None:
         """Until the pod is gone."""
-        publisher = asyncio.create_task(self._publish())
-        life = asyncio.create_task(self._live_and_retry())
-        stop = asyncio.create_task(self._stop.wait())
+        tasks: list[asyncio.Task[None]] = []
+        if not self._stop.is_set():  # else it was on its way out when the control process died
+            tasks = [asyncio.create_task(self._publish()), asyncio.create_task(self._live_and_retry())]
         try:
-            await stop
-            await self._shut_down(life, publisher)
+            await self._stop.wait()
+            await self._shut_down(*tasks)
         finally:
-            for task in (life, publisher, stop):
-                task.cancel()
-            await asyncio.gather(life, publisher, stop, return_exceptions=True)
+            await _cancel(*tasks)
 
     async def _live_and_retry(self) -> None:
         while True:
@@ -423,18 +421,17 @@ class PodWorker:
 
     # -- stopping -------------------------------------------------------------------------------------------------
 
-    async def _shut_down(self, life: asyncio.Task[None], publisher: asyncio.Task[None]) -> None:
+    async def _shut_down(self, publisher: asyncio.Task[None] | None = None, *life: asyncio.Task[None]) -> None:
         self._stopping = True
         self._build_containers()
-        publisher.cancel()
-        await asyncio.gather(publisher, return_exceptions=True)
+        if publisher is not None:
+            await _cancel(publisher)
         if self.serving:
             self.serving = self._ready = False
             self._announce()
             await self._sync()
         await self._stop_all(self._deadline)
-        life.cancel()
-        await asyncio.gather(life, return_exceptions=True)
+        await _cancel(*life)
         self._kill_containers()
         self._announce()
         await asyncio.to_thread(remove_folder, self.folder)
@@ -668,6 +665,12 @@ class PodWorker:
             for port in service["spec"].get("ports") or ()
             if port.get("nodePort")
         ]
+
+
+async def _cancel(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _by_name(service: Obj, port: int) -> tuple[str, int] | None:

@@ -76,8 +76,8 @@ async def ask(probe: Obj, target: Target) -> Result:
     except TimeoutError:
         return Result(False, f"no answer within {limit:g} s")
     except (OSError, aiohttp.ClientError, ValueError) as error:
-        code = getattr(error, "errno", None)  # asyncio's own words about it name addresses, not reasons
-        return Result(False, os.strerror(code) if code else str(error) or type(error).__name__)
+        number = getattr(error, "errno", None)  # asyncio's own words about it name addresses, not reasons
+        return Result(False, os.strerror(number) if number else str(error) or type(error).__name__)
     return Result(False, f"{', '.join(sorted(probe))}: no kind of probe that pocket knows")
 
 

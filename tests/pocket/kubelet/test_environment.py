@@ -72,7 +72,7 @@ def test_references_between_variables() -> None:
     [
         ("$(A)", "a"), ("$(B)", "$(B)"), ("$A", "$A"), ("$$", "$"), ("$$(A)", "$(A)"), ("x$(A)y$(A)", "xaya"),
         ("$(", "$("),
-    ],  # fmt: skip
+    ],
 )
 def test_expand(text: str, result: str) -> None:
     assert expand(text, {"A": "a"}) == result
