@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ def find(name: str) -> Path:
     if found:
         return Path(found)
     for candidate in sorted((ROOT / ".cache").glob(f"prometheus*/**/{name}")):
-        if candidate.is_file():
+        # A Debian package also brings etc/default/prometheus and etc/init.d/prometheus.
+        if candidate.is_file() and os.access(candidate, os.X_OK) and "etc" not in candidate.relative_to(ROOT).parts:
             return candidate
     raise FileNotFoundError(f"{name} is neither on PATH nor under .cache/prometheus*: run tools/setup.sh")

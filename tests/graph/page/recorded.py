@@ -12,12 +12,12 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[2]
-sys.path.insert(0, str(HERE.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from fake_kubernetes import FakeKubernetes
 from fake_prometheus import FakePrometheus, free_port
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @dataclass(frozen=True)
