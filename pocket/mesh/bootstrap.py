@@ -13,6 +13,9 @@ from pocket.mesh.names import typed
 CLUSTERS_FILE = "cds.json"
 LISTENERS_FILE = "lds.json"
 
+READY_PATH = "/healthz/ready"
+"""Where a proxy's `stats_port` says that it is ready; Istio's sidecars do so on port 15021."""
+
 LISTENER_DRAIN_SECONDS = 60
 """How long requests may go on through a listener that was replaced; then Envoy cuts them off. Listeners are replaced
 only when the protocol of a port or the place of a gateway changes."""
@@ -111,14 +114,18 @@ def _file(name: str) -> dict[str, Any]:
 
 
 def _stats_listener(proxy: Proxy) -> dict[str, Any]:
-    """`/stats/prometheus` and nothing else of the admin interface, on a port that Prometheus can reach."""
+    """`/stats/prometheus` and nothing else of the admin interface, on a port that Prometheus can reach.
+
+    And Istio's READY_PATH, which the worker thread answers itself.
+    """
     path = telemetry.scrape_path()
     # What was never counted is left out: most of the statistics of most pods.
     route = {"match": {"path": path}, "route": {"cluster": "admin", "prefix_rewrite": f"{path}?usedonly"}}
+    ready = {"match": {"path": READY_PATH}, "direct_response": {"status": 200}}
     manager = typed(
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         stat_prefix="stats",
-        route_config={"virtual_hosts": [{"name": "stats", "domains": ["*"], "routes": [route]}]},
+        route_config={"virtual_hosts": [{"name": "stats", "domains": ["*"], "routes": [route, ready]}]},
         http_filters=[
             {
                 "name": "envoy.filters.http.router",

@@ -25,9 +25,9 @@ from typing import Any
 
 import aiohttp
 
-from pocket.mesh.bootstrap import CLUSTERS_FILE, LISTENERS_FILE, bootstrap, complete, envoy_binary
+from pocket.mesh.bootstrap import CLUSTERS_FILE, LISTENERS_FILE, READY_PATH, bootstrap, complete, envoy_binary
 from pocket.mesh.listeners import route_file
-from pocket.mesh.model import ADMIN_SOCKET, BOOTSTRAP_FILE, EnvoyConfig, Proxy, Resource
+from pocket.mesh.model import ADMIN_SOCKET, BOOTSTRAP_FILE, LOCALHOST, EnvoyConfig, Proxy, Resource
 from pocket.mesh.names import typed
 
 TIMEOUT = 10.0  # seconds; Envoy takes a change in some milliseconds, and a start in about one second
@@ -257,6 +257,7 @@ async def _in_force(proxy: Proxy, config: EnvoyConfig, files: list[str], deadlin
                 stats = await _text_stats(session, proxy)
                 missing = [name for name in files if stats.get(name) != wanted[name]]
                 if not missing and stats.get("ready"):
+                    await _worker_has_it(proxy)
                     return
                 last = f"it still runs other versions of {', '.join(missing)}" if missing else "it is not ready yet"
                 if missing and not asked and time.monotonic() > patience:
@@ -294,6 +295,21 @@ async def _text_stats(session: aiohttp.ClientSession, proxy: Proxy) -> dict[str,
             state = value
     out["ready"] = state == 0 and warming == 0
     return out
+
+
+async def _worker_has_it(proxy: Proxy) -> None:
+    """Wait until the one worker thread has what the main thread has accepted and handed to it.
+
+    It takes what it was handed in the round in which it answers this request, if not before; whoever asks it something
+    after that meets the new configuration. Raises Gone.
+    """
+    url = f"http://{LOCALHOST}:{proxy.stats_port}{READY_PATH}"
+    try:
+        timeout = aiohttp.ClientTimeout(total=5)
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as response:
+            response.raise_for_status()
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise Gone(f"Envoy of {proxy.id} does not answer on its port {proxy.stats_port} ({error})") from error
 
 
 async def _refusal(session: aiohttp.ClientSession, proxy: Proxy, config: EnvoyConfig) -> str | None:

@@ -16,8 +16,9 @@ def test_only_statistics_are_on_a_port() -> None:
     (listener,) = bootstrap(sidecar())["static_resources"]["listeners"]
     assert listener["address"]["socket_address"] == {"address": "127.0.0.1", "port_value": 31990}
     manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
-    ((route,),) = [host["routes"] for host in manager["route_config"]["virtual_hosts"]]
-    assert route["match"] == {"path": "/stats/prometheus"}
+    ((statistics, ready),) = [host["routes"] for host in manager["route_config"]["virtual_hosts"]]
+    assert statistics["match"] == {"path": "/stats/prometheus"}
+    assert (ready["match"], "route" in ready) == ({"path": "/healthz/ready"}, False)
 
 
 def test_nothing_depends_on_where_the_proxy_runs() -> None:

@@ -193,7 +193,7 @@ def test_faults(tmp_path: Path) -> None:
             began = asyncio.get_running_loop().time()
             async with w.inside() as answer:
                 assert answer.status == 200
-            assert asyncio.get_running_loop().time() - began >= 0.3
+            assert asyncio.get_running_loop().time() - began >= 0.29  # Envoy's timers count whole milliseconds
 
     asyncio.run(run())
 
