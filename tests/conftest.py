@@ -72,7 +72,7 @@ class StandIns:
 
     def run(self, *command: str, cwd: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command, cwd=cwd, env={**self.env, **(env or {})}, capture_output=True, text=True, timeout=60,
+            command, cwd=cwd, env={**self.env, **(env or {})}, capture_output=True, text=True, timeout=180,
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
 
