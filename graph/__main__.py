@@ -55,7 +55,7 @@ def serve() -> None:
         "--bind", f"{settings.host}:{settings.port}",
         "--worker-class", "gthread",
         "--workers", "1",
-        "--threads", str(settings.threads),
+        "--threads", str(2 * settings.threads),  # while half of them wait for a slow Prometheus, others tell of health
         "--graceful-timeout", "10",
         "--no-control-socket",
         "--log-level", "warning",

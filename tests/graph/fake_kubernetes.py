@@ -37,6 +37,7 @@ PLURALS = {
 }
 
 
+@functools.cache
 def project_objects() -> list[Obj]:
     """The objects in cluster/, with the variables of config.mak replaced."""
     found: list[Obj] = []
@@ -94,9 +95,17 @@ def pod(owner: Obj, *, sidecar: bool, gateway: bool = False) -> Obj:
     }
 
 
-@functools.cache
+_making = threading.Lock()
+
+
 def objects(state: str) -> list[Obj]:
-    """Everything in the cluster in one state."""
+    """Everything in the cluster in one state. Made once, however many ask at the same time: YAML is slow."""
+    with _making:
+        return _made(state)
+
+
+@functools.cache
+def _made(state: str) -> list[Obj]:
     return list(_objects(state))
 
 

@@ -56,7 +56,7 @@ def blocks() -> Path:
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     for old in folder.parent.iterdir():
-        if not old.name.startswith("making-"):
+        if old != folder and not old.name.startswith("making-"):
             shutil.rmtree(old)
     making = Path(tempfile.mkdtemp(prefix="making-", dir=folder.parent))
     promtool = prometheus_binary.find("promtool")
