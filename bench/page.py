@@ -18,9 +18,9 @@ from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/graph/page"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from recorded import recorded_server  # type: ignore[import-not-found]
+from tests.graph.page.recorded import recorded_server
 
 LAYOUT_MILLIS = 2000
 FRAMES = 30

@@ -12,10 +12,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from fake_kubernetes import FakeKubernetes
-from fake_prometheus import FakePrometheus, free_port
+from tests.graph.fake_kubernetes import FakeKubernetes
+from tests.graph.fake_prometheus import FakePrometheus, free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 
