@@ -174,13 +174,14 @@ class Store:
     def delete(self, kind: str, namespace: str | None, name: str) -> Obj:
         """Take an object out at once (graceful deletion is the caller's business). Raises NotFound."""
         key = (kind, namespace or "", name)
-        obj = self._objects.get(kind, {}).pop(key[1:], None)
+        obj = self._objects.get(kind, {}).get(key[1:])
         if obj is None:
             raise NotFound(f'{kind} "{name}" not found')
         version = self._next()
         obj = {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(version)}}
         with self._db:
             self._db.execute("DELETE FROM objects WHERE kind = ? AND namespace = ? AND name = ?", key)
+        del self._objects[kind][key[1:]]  # after the file: on a full disk both stay as they were
         self._tell(Event("DELETED", obj, version))
         return _copy(obj)
 
@@ -210,8 +211,8 @@ class Store:
     def _put(self, event: Literal["ADDED", "MODIFIED"], key: Key, obj: Obj, old: Obj | None = None) -> Obj:
         version = self._next()
         obj["metadata"]["resourceVersion"] = str(version)
-        self._objects.setdefault(key[0], {})[key[1:]] = obj
         self._db.execute("REPLACE INTO objects VALUES (?, ?, ?, ?)", (*key, json.dumps(obj)))
+        self._objects.setdefault(key[0], {})[key[1:]] = obj  # after the file: on a full disk both stay as they were
         # What is stored is never changed in place, so the event and the history can share it.
         self._tell(Event(event, obj, version, old))
         return _copy(obj)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -10,6 +12,8 @@ from pocket.objects import Obj, name_of, namespace_of
 from pocket.store import NotFound, Store, now
 
 LIFETIME = timedelta(hours=1)  # as in Kubernetes: kube-apiserver --event-ttl
+
+_LOG = logging.getLogger(__name__)
 
 _REMEMBERED = 4096  # different events that may count up
 
@@ -26,7 +30,16 @@ class EventRecorder:
     def event(
         self, obj: Obj, kind: Literal["Normal", "Warning"], reason: str, message: str, field_path: str = ""
     ) -> None:
-        """Say what happened to `obj`. One with the same words counts up."""
+        """Say what happened to `obj`. One with the same words counts up.
+
+        An Event is a remark: where it cannot be stored (a full disk), it goes to the log and work goes on.
+        """
+        try:
+            self._write(obj, kind, reason, message, field_path)
+        except sqlite3.Error as error:
+            _LOG.error("%s: %s: %s (not stored as an Event: %s)", name_of(obj), reason, message, error)
+
+    def _write(self, obj: Obj, kind: str, reason: str, message: str, field_path: str) -> None:
         meta = obj["metadata"]
         identity = (str(meta.get("uid", "")), kind, reason, message, field_path)
         # As in Kubernetes: the time in the name keeps them in order where a second is too coarse.

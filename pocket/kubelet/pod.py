@@ -14,9 +14,10 @@ import shutil
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -316,7 +317,7 @@ class PodWorker:
             else:
                 self._initialized = True
                 self._dirty.set()
-                codes = await asyncio.gather(*(container.run() for container in self.apps))
+                codes = await _together([container.run() for container in self.apps])
                 if not self._stopping:
                     self._phase = "Failed" if any(codes) else "Succeeded"
             if not self._stopping:
@@ -325,9 +326,7 @@ class PodWorker:
                     await asyncio.wait(background, timeout=_PROXY_GRACE)
                 self._dirty.set()
         finally:
-            for task in background:
-                task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
+            await _cancel(*background)
 
     def _admit(self) -> None:
         """First sight: on which node it is, and with an Envoy in it where the namespace says so."""
@@ -463,7 +462,6 @@ class PodWorker:
                 await container.stop(deadline)
         if self.proxy is not None:
             await self.proxy.stop(max(deadline, time.monotonic() + _PROXY_GRACE))
-            self.proxy.serving = False
 
     def _kill_containers(self) -> None:
         for container in [*self.apps, *self.init, *([self.proxy] if self.proxy else [])]:
@@ -543,10 +541,7 @@ class PodWorker:
         return found
 
     def _warn(self, reason: str, message: str) -> None:
-        try:
-            self.events.event(self.pod, "Warning", reason, message)
-        except sqlite3.Error as error:
-            _LOG.error("%s: %s: %s (and the event cannot be stored: %s)", self.id, reason, message, error)
+        self.events.event(self.pod, "Warning", reason, message)
 
     # -- the environment that pocket decides ----------------------------------------------------------------------
 
@@ -667,7 +662,16 @@ class PodWorker:
         ]
 
 
-async def _cancel(*tasks: asyncio.Task[None]) -> None:
+async def _together(runs: Sequence[Coroutine[None, None, int]]) -> list[int]:
+    """Wait for all; when one fails, the others are cancelled, so that a new attempt does not run beside them."""
+    tasks = [asyncio.ensure_future(run) for run in runs]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        await _cancel(*tasks)
+
+
+async def _cancel(*tasks: asyncio.Future[Any]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

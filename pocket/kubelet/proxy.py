@@ -87,10 +87,13 @@ class ProxyContainer(Container):
         await deliver.drain(self._proxy(), min(DRAIN_SECONDS, max(deadline - time.monotonic(), 0)))
 
     async def stop(self, deadline: float) -> None:
-        # Envoy ends at once when asked: what was to be waited for has been waited for.
+        """Let answers that are under way get out; leave the mesh, so that nobody waits for its word; end."""
         self.stopping = True
         process = self._record.process
         if process is not None and processes.is_alive(process):
+            await self.quiet(max(min(_SETTLE, deadline - time.monotonic()), 0))
+            self.serving = False
+            await self._mesh.sync()
             self._event("Normal", "Killing", f"Stopping container {self.name}")
             await processes.terminate(process, max(deadline - time.monotonic(), 0.5))
 

@@ -11,11 +11,13 @@ from typing import Any
 
 import aiohttp
 
-from pocket import processes
+from pocket import parts, processes
 from pocket.controllers import Controllers
 from pocket.images import ImageStore, build
 from pocket.kubelet import Kubelet
+from pocket.mesh.deliver import Delivery
 from pocket.mesh.model import Proxy
+from pocket.mesh_sync import MeshSync
 from pocket.objects import Obj, is_ready, name_of
 from pocket.ports import is_free
 from pocket.settings import Settings
@@ -108,6 +110,7 @@ class Cluster:
         self.images = ImageStore(home / "images")
         self.store = Store(home / "store.sqlite")
         self.mesh = Mesh()
+        self.real_mesh: MeshSync | None = None
         self.sleeps = Sleeps()
         self.kubelet = Kubelet(self.store, self.settings, sleep=self.sleeps)
         self._tasks: list[asyncio.Task[None]] = []
@@ -121,11 +124,22 @@ class Cluster:
         (context / "Dockerfile").write_text(textwrap.dedent(dockerfile))
         return build(self.images, context, context / "Dockerfile", tag)
 
+    def with_envoys(self) -> None:
+        """Real Envoys beside the pods of the namespace."""
+        parts.write_prometheus_config(self.settings)
+        self.real_mesh = MeshSync(self.settings, self.store, self.kubelet, Delivery())
+        if self.store.find("Namespace", None, NAMESPACE) is None:
+            labels = {"istio-injection": "enabled"}
+            self.create("Namespace", NAMESPACE, namespace=None, metadata={"labels": labels})
+
     @contextlib.asynccontextmanager
     async def running(self, *, stop: bool = True) -> AsyncIterator["Cluster"]:
         """With kubelet and controllers; at the end all pods are killed, if `stop`."""
         controllers = Controllers(self.store, self.kubelet.pod_endpoints)
-        self._tasks = [asyncio.create_task(self.kubelet.run(self.mesh)), asyncio.create_task(controllers.run())]
+        mesh = self.real_mesh or self.mesh
+        self._tasks = [asyncio.create_task(self.kubelet.run(mesh)), asyncio.create_task(controllers.run())]
+        if self.real_mesh is not None:
+            self._tasks.append(asyncio.create_task(self.real_mesh.run()))
         if self.store.find("Namespace", None, NAMESPACE) is None:
             self.create("Namespace", NAMESPACE, version="v1", namespace=None)
         try:
@@ -182,6 +196,9 @@ class Cluster:
 
         self.store.modify("Pod", NAMESPACE, name, mark)
 
+    def scale(self, name: str, replicas: int) -> None:
+        self.store.modify("Deployment", NAMESPACE, name, lambda obj: obj["spec"].update(replicas=replicas))
+
     def reasons(self, name: str) -> list[str]:
         events = [event for event in self.store.list("Event", NAMESPACE) if event["involvedObject"]["name"] == name]
         return [event["reason"] for event in events]
@@ -207,6 +224,11 @@ class Cluster:
 
     async def until_restarted(self, count: int, name: str = "p") -> None:
         await self.until(lambda: self.status(name).get("restartCount") == count, f"restart {count} of {name}")
+
+    async def until_waiting(self, reason: str, name: str = "p") -> None:
+        await self.until(
+            lambda: self.status(name).get("state", {}).get("waiting", {}).get("reason") == reason, f"{name}: {reason}"
+        )
 
     async def until_gone(self, name: str = "p") -> None:
         await self.until(lambda: self.store.find("Pod", NAMESPACE, name) is None, f"pod {name} to be gone")

@@ -167,7 +167,8 @@ async def test_while_it_backs_off(cluster: Cluster) -> None:
     cluster.sleeps.hold = True
     cluster.build('FROM x\nCMD ["sh", "-c", "echo no; exit 3"]', tag="bad:1")
     cluster.pod(image="bad:1")
-    await cluster.until(lambda: cluster.sleeps.asked == [10] and "waiting" in cluster.status()["state"])
+    await cluster.until_waiting("CrashLoopBackOff")
+    assert cluster.sleeps.asked == [10]
     status = cluster.status()
     assert status["state"]["waiting"]["reason"] == "CrashLoopBackOff"
     assert status["state"]["waiting"]["message"].startswith("back-off 10s restarting failed container=app pod=p_test(")
@@ -262,7 +263,7 @@ async def test_a_command_that_is_not_there(cluster: Cluster) -> None:
 @live
 async def test_a_missing_secret_is_named_and_waited_for(cluster: Cluster) -> None:
     cluster.pod(env=[{"name": "WORD", "valueFrom": {"secretKeyRef": {"name": "s", "key": "word"}}}])
-    await cluster.until(lambda: "waiting" in cluster.status().get("state", {}) and "Failed" in cluster.reasons("p"))
+    await cluster.until_waiting("CreateContainerConfigError")
     assert cluster.status()["state"]["waiting"] == {
         "reason": "CreateContainerConfigError", "message": 'secret "s" not found',
     }  # fmt: skip
@@ -296,7 +297,7 @@ async def test_volumes_show_in_the_containers_tree_and_follow_changes(cluster: C
 async def test_a_missing_volume_source_holds_the_pod(cluster: Cluster) -> None:
     cluster.pod(volumes=[{"name": "v", "secret": {"secretName": "none"}}])
     await cluster.until(lambda: "FailedMount" in cluster.reasons("p"))
-    await cluster.until(lambda: "waiting" in cluster.status().get("state", {}))
+    await cluster.until_waiting("CreateContainerConfigError")
     assert cluster.status()["state"]["waiting"]["message"] == 'secret "none" not found'
     cluster.create("Secret", "none", data={})
     await cluster.until_ready()
@@ -420,9 +421,7 @@ async def test_a_folder_that_cannot_be_written_is_the_pods_trouble_only(cluster:
     pod = cluster.pod("ill")
     (cluster.home / "pods" / uid_of(pod)).write_text("in the way")
     await cluster.until(lambda: "Failed" in cluster.reasons("ill"))
-    await cluster.until(lambda: "waiting" in cluster.status("ill").get("state", {}))
-    waiting = cluster.status("ill")["state"]["waiting"]
-    assert waiting["reason"] == "CreateContainerError"
+    await cluster.until_waiting("CreateContainerError", "ill")
     assert await cluster.ask("well") == (200, "")
 
 

@@ -1,0 +1,219 @@
+"""Pods with a real Envoy beside them, and the gateway."""
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+
+from pocket import processes
+from pocket.objects import Obj, condition, is_ready, name_of
+from tests.pocket.cluster import NAMESPACE, Cluster, free_base, live, pod_spec
+
+
+def meshed(test: Callable[[Cluster], Any]) -> Callable[[Cluster], None]:
+    """A test as a coroutine, with the cluster and its Envoys running."""
+    run = live(test)
+
+    def with_envoys(cluster: Cluster) -> None:
+        cluster.with_envoys()
+        run(cluster)
+
+    with_envoys.__name__ = run.__name__
+    return with_envoys
+
+
+def service(cluster: Cluster, name: str = "app", **spec: object) -> Obj:
+    ports = [{"name": "http", "port": 80, "targetPort": "http"}]
+    return cluster.create("Service", name, {"selector": {"app": name}, "ports": ports, **spec})
+
+
+async def through(port: int, url: str) -> tuple[int, str]:
+    """Ask as an application does that has http_proxy set."""
+    proxy = f"http://127.0.0.1:{port}"
+    async with aiohttp.ClientSession() as session, session.get(url, proxy=proxy) as response:
+        return response.status, await response.text()
+
+
+def proxy_pid(cluster: Cluster, pod: str) -> int:
+    """The Envoy itself, below its shim."""
+    pids = [pid for pid, mark in processes.marked(f"{cluster.home}:pod/{NAMESPACE}/{pod}/istio-proxy#")]
+    return max(pids)
+
+
+@meshed
+async def test_sidecars(cluster: Cluster) -> None:
+    service(cluster)
+    cluster.deployment(env={"WORD": "hello"})
+    cluster.pod("client")
+    await cluster.until_rolled_out()
+    await cluster.until_ready("client")
+    pod = cluster.get("Pod", "client")
+    assert [entry["name"] for entry in pod["spec"]["containers"]] == ["app", "istio-proxy"]
+    assert [entry["ready"] for entry in pod["status"]["containerStatuses"]] == [True, True]
+    env = cluster.kubelet.exec_context(pod, "app").env
+    port = int(env["http_proxy"].rpartition(":")[2])
+    assert await through(port, "http://app/") == (200, "hello")
+    assert await through(port, f"http://app.{NAMESPACE}.svc.cluster.local:80/") == (200, "hello")
+    assert await cluster.ask("client") == (200, "")  # others come in through its sidecar
+    (proxy,) = [entry for entry in cluster.kubelet.proxies() if entry.name == "client"]
+    assert proxy.inbound[0].listen_port == cluster.port("client")
+    assert proxy.inbound[0].app_port == int(env["PORT"])
+    assert env["DYNAMODB_URL"] == f"http://127.0.0.1:{proxy.substitutes[0].listen_port}"
+    assert proxy.substitutes[0].target_port == cluster.settings.emulator_port
+    assert (env["APP_SERVICE_HOST"], env["APP_SERVICE_PORT"]) == ("app", "80")
+
+
+@meshed
+async def test_rollouts_and_scaling_lose_no_request(cluster: Cluster) -> None:
+    service(cluster)
+    cluster.deployment(replicas=2, env={"WORD": "one"})
+    cluster.pod("client")
+    await cluster.until_rolled_out()
+    await cluster.until_ready("client")
+    env = cluster.kubelet.exec_context(cluster.get("Pod", "client"), "app").env
+    port = int(env["http_proxy"].rpartition(":")[2])
+    words: list[tuple[int, str]] = []
+    stop = asyncio.Event()
+
+    async def client() -> None:
+        async with aiohttp.ClientSession() as session:
+            while not stop.is_set():
+                async with session.get("http://app/", proxy=f"http://127.0.0.1:{port}") as response:
+                    words.append((response.status, await response.text()))
+
+    clients = [asyncio.create_task(client()) for _ in range(4)]
+
+    def change(deployment: Obj) -> None:
+        deployment["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"] = "two"
+
+    cluster.store.modify("Deployment", NAMESPACE, "app", change)
+    await cluster.until_rolled_out()
+    for replicas in (3, 1):
+        cluster.scale("app", replicas)
+        await cluster.until_rolled_out()
+    stop.set()
+    await asyncio.gather(*clients)
+    assert {status for status, _ in words} == {200}
+    assert {word for _, word in words} == {"one", "two"}
+    assert words[-1] == (200, "two")
+
+
+@meshed
+async def test_an_envoy_that_dies_is_started_again(cluster: Cluster) -> None:
+    cluster.pod()
+    await cluster.until_ready()
+    os.kill(proxy_pid(cluster, "p"), signal.SIGKILL)
+    await cluster.until(lambda: cluster.status(container=1).get("restartCount") == 1, "a restart of Envoy")
+    await cluster.until_ready()
+    assert cluster.status()["restartCount"] == 0
+    assert await cluster.ask() == (200, "")
+
+
+@meshed
+async def test_a_sidecar_ends_with_its_job(cluster: Cluster) -> None:
+    container = {"name": "work", "image": "example.org/app:v1", "command": ["sh", "-c", "echo $http_proxy; exit $CODE"]}
+    for name, code in (("good", "0"), ("bad", "3")):
+        spec = {"restartPolicy": "Never", "containers": [{**container, "env": [{"name": "CODE", "value": code}]}]}
+        cluster.create("Job", name, {"completions": 1, "backoffLimit": 0, "template": {"metadata": {}, "spec": spec}},
+                       version="batch/v1")  # fmt: skip
+    await cluster.until(lambda: condition(cluster.get("Job", "good"), "Complete"), "the good Job to complete")
+    await cluster.until(lambda: condition(cluster.get("Job", "bad"), "Failed"), "the bad Job to fail")
+    pods = {pod["metadata"]["labels"]["job-name"]: pod for pod in cluster.pods()}
+    phases = {name: pod["status"]["phase"] for name, pod in pods.items()}
+    assert phases == {"good": "Succeeded", "bad": "Failed"}
+    log = cluster.kubelet.log_file(pods["good"], "work", False)
+    assert log.read_text().startswith("http://127.0.0.1:")
+    await cluster.until(lambda: processes.marked(f"{cluster.home}:") == [], "the Envoys to end with the Jobs")
+    assert cluster.kubelet.proxies() == []
+
+
+@meshed
+async def test_a_pod_may_do_without(cluster: Cluster) -> None:
+    spec = pod_spec()
+    meta = {"labels": {"app": "p"}, "annotations": {"sidecar.istio.io/inject": "false"}}
+    cluster.create("Pod", "p", spec, metadata=meta)
+    await cluster.until_ready()
+    assert [entry["name"] for entry in cluster.get("Pod", "p")["spec"]["containers"]] == ["app"]
+    assert cluster.kubelet.proxies() == []
+
+
+@meshed
+async def test_a_gateway_listens_on_its_services_node_port(cluster: Cluster) -> None:
+    node_port = free_base(2)
+    service(cluster)
+    labels = {"istio": "ingressgateway"}
+    ports = [{"name": "http2", "port": 80, "targetPort": 8080, "nodePort": node_port}]
+    cluster.create("Service", "gw", {"type": "NodePort", "selector": labels, "ports": ports})
+    spec = {"terminationGracePeriodSeconds": 5, "containers": [{"name": "istio-proxy", "image": "auto"}]}
+    meta = {"labels": labels, "annotations": {"inject.istio.io/templates": "gateway"}}
+    cluster.create("Pod", "gw", spec, metadata=meta)
+    port = {"number": 80, "name": "http", "protocol": "HTTP"}
+    gateway = {"selector": labels, "servers": [{"port": port, "hosts": ["*"]}]}
+    cluster.create("Gateway", "gw", gateway, version="networking.istio.io/v1")
+    route = {"hosts": ["*"], "gateways": ["gw"], "http": [{"route": [{"destination": {"host": "app"}}]}]}
+    cluster.create("VirtualService", "vs", route, version="networking.istio.io/v1")
+    cluster.deployment(env={"WORD": "inside"})
+    await cluster.until_rolled_out()
+    await cluster.until_ready("gw")
+    status = cluster.status("gw")
+    assert (status["name"], status["ready"]) == ("istio-proxy", True)
+
+    async def ask() -> tuple[int, str]:
+        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{node_port}/") as response:
+            return response.status, await response.text()
+
+    answers: list[tuple[int, str]] = []
+    async with asyncio.timeout(20):  # the routes are pushed a moment after the objects have changed
+        while not answers or answers[-1] != (200, "inside"):
+            answers.append(await ask())
+    endpoints = cluster.get("Endpoints", "gw")
+    assert endpoints["subsets"][0]["ports"][0]["port"] == node_port
+    context = cluster.kubelet.exec_context(cluster.get("Pod", "gw"), "istio-proxy")
+    command = ["pilot-agent", "request", "GET", "server_info"]
+    done = await asyncio.to_thread(
+        subprocess.run, command, cwd=context.cwd, env=context.env, capture_output=True, text=True, check=False
+    )
+    assert '"state": "LIVE"' in done.stdout, done.stderr
+    cluster.delete("gw", grace=5)
+    await cluster.until_gone("gw")
+    assert [name_of(pod) for pod in cluster.pods() if is_ready(pod)] == [name_of(cluster.pods()[0])]
+
+
+def test_envoys_run_on_when_the_control_process_has_died(cluster: Cluster) -> None:
+    cluster.with_envoys()
+
+    async def first() -> tuple[int, int]:
+        async with cluster.running(stop=False):
+            cluster.pod()
+            await cluster.until_ready()
+            return proxy_pid(cluster, "p"), cluster.port("p")
+
+    pid, port = asyncio.run(first())
+    after = Cluster(cluster.home, cluster.settings.port_base)
+    after.with_envoys()
+
+    async def second() -> None:
+        async with after.running():
+            await after.until(lambda: after.kubelet.proxies(), "the Envoy to be found")
+            assert (proxy_pid(after, "p"), after.port("p")) == (pid, port)
+            assert await after.ask() == (200, "")
+            assert is_ready(after.get("Pod", "p"))
+            assert after.status(container=1)["restartCount"] == 0
+
+    asyncio.run(second())
+
+
+@meshed
+async def test_an_unknown_word_to_pilot_agent(cluster: Cluster) -> None:
+    cluster.pod()
+    await cluster.until_ready()
+    context = cluster.kubelet.exec_context(cluster.get("Pod", "p"), "istio-proxy")
+    done = await asyncio.to_thread(
+        subprocess.run, ["pilot-agent", "wait"], env=context.env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "usage: pilot-agent request METHOD PATH" in done.stderr
