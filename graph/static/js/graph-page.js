@@ -185,7 +185,8 @@ const poller = new Poller(async (signal) => {
     }
   }
   draw();
-  await loadDetails(false);
+  // Not awaited: the next picture must not wait for the panel's numbers.
+  loadDetails(false);
 }, store.view.refresh);
 
 /** Which namespaces there are; when the address names none, those that the server is set up for. @param {AbortSignal} signal */
@@ -251,7 +252,8 @@ addEventListener('popstate', () => {
 });
 addEventListener('keydown', (event) => {
   if (event.key !== 'Escape') return;
-  if (store.view.select) store.set({ select: '' });
+  if (store.view.table) byId('table-close').click();
+  else if (store.view.select) store.set({ select: '' });
   else if (store.view.focus) store.set({ focus: '' });
 });
 

@@ -36,7 +36,7 @@ export function routing(data) {
         h('tbody', {}, ...(route.destinations ?? []).flatMap((/** @type {any} */ to) => [
           h('tr', {}, h('th', { scope: 'row', text: to.subset ?? to.version ?? to.host }), h('td', { text: percent(to.weight) }),
             h('td', { text: to.observed ? percent(to.observed.percent) : '–' }), h('td', { text: to.observed ? `${number(to.observed.low, 1)}–${percent(to.observed.high)}` : '–' })),
-          h('tr', { class: `verdict ${to.verdict}` }, h('td', { colspan: 4 }, gauge(to.weight, to.observed),
+          h('tr', { class: `verdict ${to.verdict}` }, h('td', { colspan: 4 }, to.observed ? gauge(to.weight, to.observed) : null,
             h('span', { text: `${VERDICTS[to.verdict] ?? to.verdict}${to.observed ? `, ${number(to.observed.requests, 0)} requests` : ''}` }))),
         ]))))),
     data.note ? h('p', { class: 'note', text: data.note }) : null);

@@ -46,7 +46,7 @@ export class SidePanel {
     const parts = [this.#head(model, view, drawn)];
     if (view.select && !drawn) parts.push(h('p', { class: 'note', text: 'What was selected is not in this picture any more; these are the numbers of the whole graph.' }));
     if (error) parts.push(h('p', { class: 'note problem', role: 'status' }, `${error.message} `, error.cure ? h('span', { text: error.cure }) : null));
-    if (details) parts.push(...this.#directions(details, drawn?.kind ?? 'graph', view));
+    if (details) parts.push(...this.#directions(details, drawn?.kind ?? 'graph', view, drawn?.shape === 'service'));
     else if (!error) parts.push(h('p', { class: 'note', text: 'Loading …' }));
     this.root.replaceChildren(...parts);
     this.root.setAttribute('aria-busy', String(!details && !error));
@@ -118,8 +118,13 @@ export class SidePanel {
       h('p', { class: 'actions' }, h('button', { type: 'button', class: 'small', id: 'panel-close', text: 'Whole graph', on: { click: () => this.select('') } })));
   }
 
-  /** @param {any} details @param {string} kind @param {View} view */
-  #directions(details, kind, view) {
+  /**
+   * @param {any} details
+   * @param {string} kind graph, node or edge
+   * @param {View} view
+   * @param {boolean} routingFirst where the routes are what one looks for
+   */
+  #directions(details, kind, view, routingFirst) {
     const names = Object.keys(details.directions ?? {});
     const shownByDefault = names.find((name) => kind === 'graph' && name === 'total') ?? names.find((name) => hasTraffic(details.directions[name])) ?? names[0];
     const chosen = names.includes(this.tabs[kind]) ? this.tabs[kind] : shownByDefault;
@@ -140,9 +145,10 @@ export class SidePanel {
     })));
     const traffic = details.directions?.[chosen];
     return [
-      details.routing ? routing(details.routing) : null,
+      details.routing && routingFirst ? routing(details.routing) : null,
       tabs,
       h('div', { id: 'panel-traffic', role: tabs ? 'tabpanel' : undefined, 'aria-labelledby': tabs ? `tab-${chosen}` : undefined }, ...this.#traffic(traffic)),
+      details.routing && !routingFirst ? routing(details.routing) : null,
       h('p', { class: 'foot', text: `Last ${duration(view.duration)} before ${clock(details.timestamp)}.` }),
     ].filter((part) => part !== null);
   }

@@ -239,5 +239,7 @@ def test_tables_say_what_the_picture_says(graph_page: GraphPage) -> None:
     expect(row).to_contain_text("46.9%")
     row.get_by_role("button").click()
     expect(page.locator("#panel-content h2")).to_have_text("service cmpt756s2 to cmpt756s2 v2")
-    page.locator("#table-close").click()
+    page.keyboard.press("Escape")
     expect(page.locator("#table")).to_be_hidden()
+    expect(page.locator("#show-table")).to_be_focused()
+    expect(page.locator("#panel-content h2")).to_have_text("service cmpt756s2 to cmpt756s2 v2")
