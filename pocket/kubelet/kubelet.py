@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
+import re
 import sqlite3
 from pathlib import Path
 
@@ -14,7 +16,8 @@ from pocket.images.store import ImageStore
 from pocket.kubelet import events, records
 from pocket.kubelet.container import Sleep
 from pocket.kubelet.events import EventRecorder
-from pocket.kubelet.pod import PodWorker, Shared, folder_of, remove_folder
+from pocket.kubelet.folders import folder_of, remove_folder
+from pocket.kubelet.pod import PodWorker, Shared
 from pocket.kubelet.proxy import MeshPort
 from pocket.mesh.model import LOCALHOST, PodEndpoint, Proxy
 from pocket.objects import Obj, kind_of, labels_of, matches, name_of, namespace_of, uid_of
@@ -27,6 +30,7 @@ _LOG = logging.getLogger(__name__)
 LOG_LIMIT = 8 << 20
 """Bytes of one container's log before it is rotated; one older piece is kept."""
 
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _ROTATE_EVERY = 10.0  # seconds
 _FORGET_EVERY = 300.0  # seconds
 _FORCED_GRACE = 2.0  # seconds for a pod whose object was taken away (Kubernetes gives a deleted pod at least 2)
@@ -199,20 +203,34 @@ class Kubelet:
     async def _rotate(self) -> None:
         while True:
             await asyncio.sleep(_ROTATE_EVERY)
-            for worker in list(self._workers.values()):
-                for log in worker.folder.glob("*/*.log"):
-                    try:
-                        processes.rotate(log, LOG_LIMIT)
-                    except OSError as error:
-                        _LOG.warning("%s: cannot be rotated: %s", log, error)
+            self.rotate_logs()
+
+    def rotate_logs(self, limit: int = LOG_LIMIT) -> None:
+        """Shorten the containers' logs that are longer than `limit` bytes."""
+        for worker in self._workers.values():
+            for log in worker.folder.glob("*/*.log"):
+                try:
+                    processes.rotate(log, limit)
+                except OSError as error:
+                    _LOG.warning("%s: cannot be rotated: %s", log, error)
 
     async def _forget(self) -> None:
         while True:
             try:
                 events.forget_old(self._store)
-            except sqlite3.Error as error:
-                _LOG.error("old events cannot be removed: %s", error)
+                await asyncio.to_thread(self._images.prune, self._images_in_use())
+            except (sqlite3.Error, OSError) as error:
+                _LOG.error("old events and images cannot be removed: %s", error)
             await asyncio.sleep(_FORGET_EVERY)
+
+    def _images_in_use(self) -> set[str]:
+        """Digests that a pod runs, or that an object names: a rollback may come back to those."""
+        used = {
+            container.digest for worker in self._workers.values() for container in worker.record.containers.values()
+        }
+        for kind in ("Deployment", "ReplicaSet", "Job", "Pod"):
+            used.update(_DIGEST.findall(json.dumps([obj["spec"] for obj in self._store.list(kind)])))
+        return used
 
 
 def manual_address(endpoints: Obj, port_name: str | None) -> tuple[str, int] | None:

@@ -9,36 +9,32 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import shutil
 import sqlite3
-import sys
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from pocket import kubeconfig
 from pocket.images.store import ImageStore
-from pocket.kubelet import inject, substitutes, times, volumes
+from pocket.kubelet import inject, times, volumes
 from pocket.kubelet.container import Container, Sleep
-from pocket.kubelet.environment import ConfigError, container_environment, service_links
+from pocket.kubelet.environment import ConfigError
 from pocket.kubelet.events import EventRecorder
+from pocket.kubelet.folders import folder_of, mark_of, remove_folder
+from pocket.kubelet.network import Addresses, Network
 from pocket.kubelet.proxy import MeshPort, ProxyContainer, is_proxy
 from pocket.kubelet.records import PodRecord
 from pocket.kubelet.status import ContainerStatus, pod_status, waiting
-from pocket.mesh.model import LOCALHOST, GatewayPort, Inbound, PodEndpoint, Proxy, Substitute
+from pocket.mesh.model import PodEndpoint, Proxy
 from pocket.objects import (
     Obj,
     condition,
     labels_of,
-    matches,
     name_of,
     namespace_of,
-    owner_of,
     uid_of,
 )
 from pocket.ports import NoFreePort, PortPool
@@ -51,7 +47,6 @@ _LOG = logging.getLogger(__name__)
 _RETRY = 10.0  # seconds after a failure of our own (a full disk, no port)
 _DEFAULT_GRACE = 30.0  # seconds, as Kubernetes
 _PROXY_GRACE = 5.0  # seconds for an Envoy, after its application has ended
-_INHERITED = ("LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _TERMINAL = ("Succeeded", "Failed")
 
 
@@ -66,17 +61,7 @@ class Shared:
     ports: PortPool
     events: EventRecorder
     sleep: Sleep
-    addresses: Callable[[Obj, int], tuple[str, int] | None]  # where a pod without sidecar reaches a Service's port
-
-
-def folder_of(settings: Settings, uid: str) -> Path:
-    """A pod's folder."""
-    return settings.home / "pods" / uid
-
-
-def mark_of(settings: Settings, record: PodRecord, container: str, attempt: int) -> str:
-    """The mark of a container's process: what people see in `status`, and unique."""
-    return f"{settings.home}:pod/{record.namespace}/{record.name}/{container}#{record.uid[:8]}.{attempt}"
+    addresses: Addresses
 
 
 class PodWorker:
@@ -84,11 +69,11 @@ class PodWorker:
 
     def __init__(self, shared: Shared, pod: Obj, record: PodRecord | None) -> None:
         self._shared = shared
-        self.pod = pod
         self.uid = uid_of(pod)
         self.folder = folder_of(shared.settings, self.uid)
         self.adopted = record is not None
         self.record = record or PodRecord(self.uid, namespace_of(pod) or "", name_of(pod))
+        self.network = Network(shared.store, shared.settings, shared.addresses, pod, self.record)
         self.events = shared.events
         self.images = shared.images
         self.sleep = shared.sleep
@@ -112,6 +97,11 @@ class PodWorker:
         if self.adopted:
             self._build_containers()
 
+    @property
+    def pod(self) -> Obj:
+        """Its present object."""
+        return self.network.pod
+
     # -- Host, for the containers ---------------------------------------------------------------------------------
 
     def save(self) -> None:
@@ -128,31 +118,11 @@ class PodWorker:
         return mark_of(self._shared.settings, self.record, container, attempt)
 
     def port(self, container: Obj, name_or_number: str | int) -> int:
-        number: int | None = None
-        if isinstance(name_or_number, int) or str(name_or_number).isdigit():
-            number = int(name_or_number)
-        else:
-            for entry in container.get("ports") or ():
-                if entry.get("name") == name_or_number:
-                    number = int(entry["containerPort"])
-        if number not in self.record.app_ports:
-            raise ValueError(f"port {name_or_number}: no containerPort of the pod, and pocket knows only those")
-        return self.record.app_ports[number]
+        return self.network.port(container, name_or_number)
 
     def environment(self, container: Obj, image: Mapping[str, str]) -> dict[str, str]:
-        path = [*image.get("PATH", "").split(os.pathsep), str(Path(sys.executable).parent)]
-        path += os.environ.get("PATH", os.defpath).split(os.pathsep)
-        path = list(dict.fromkeys(entry for entry in path if entry))
-        system = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        return container_environment(
-            self.pod,
-            container,
-            self._shared.store.find,
-            image={"LANG": "C.UTF-8", **system, **image, "PATH": os.pathsep.join(path), "HOSTNAME": self.record.name},
-            links=self._service_links(),
-            ours=self._listen_variables(container),
-            defaults={**self._proxy_variables(), **self._substitute_variables()},
-        )
+        config = self.folder / "kubeconfig"
+        return self.network.environment(container, image, {"KUBECONFIG": str(config)} if config.exists() else {})
 
     # -- what others ask ------------------------------------------------------------------------------------------
 
@@ -165,12 +135,6 @@ class PodWorker:
     def id(self) -> str:
         return f"{self.record.namespace}/{self.record.name}"
 
-    @property
-    def mode(self) -> inject.Mode | None:
-        if not inject.is_injected(self.pod):
-            return None
-        return "gateway" if inject.mode_of(self.pod, {}) == "gateway" else "sidecar"
-
     def container(self, name: str) -> Container:
         """Raises LookupError."""
         for container in [*self.apps, *self.init, *([self.proxy] if self.proxy else [])]:
@@ -180,44 +144,16 @@ class PodWorker:
 
     def endpoint(self) -> PodEndpoint:
         """The pod as others reach it."""
-        labels = labels_of(self.pod)
-        ports = [entry for container in self._app_specs() for entry in container.get("ports") or ()]
-        return PodEndpoint(
-            name=self.record.name,
-            namespace=self.record.namespace,
-            labels=labels,
-            workload=self.workload(),
-            ports=self._gateway_targets() if self.mode == "gateway" else self._endpoint_ports(),
-            port_names={str(entry["name"]): int(entry["containerPort"]) for entry in ports if entry.get("name")},
-            app=labels.get("app", ""),
-            version=labels.get("version", ""),
-            service_account=str(self.pod["spec"].get("serviceAccountName") or "default"),
-            has_sidecar=self.mode == "sidecar",
-            ready=self.serving,
-        )
+        return self.network.endpoint(self.serving)
 
     def running_proxy(self) -> Proxy | None:
         """Its Envoy, if it has one that runs."""
         return self._proxy() if self.proxy is not None and self.proxy.serving else None
 
-    def workload(self) -> str:
-        """The Deployment's or Job's name; a ReplicaSet's or the pod's own where there is nothing above."""
-        owner = owner_of(self.pod)
-        if owner is None:
-            return self.record.name
-        if owner["kind"] == "ReplicaSet":
-            replica_set = self._shared.store.find("ReplicaSet", self.record.namespace, owner["name"])
-            above = owner_of(replica_set) if replica_set else None
-            if above is not None:
-                return str(above["name"])
-            hashed = labels_of(self.pod).get("pod-template-hash")
-            return str(owner["name"]).removesuffix(f"-{hashed}") if hashed else str(owner["name"])
-        return str(owner["name"])
-
     def refresh(self, pod: Obj) -> None:
         """The object has changed."""
         if int(pod["metadata"]["resourceVersion"]) >= int(self.pod["metadata"]["resourceVersion"]):
-            self.pod = pod
+            self.network.pod = pod
         if pod["metadata"].get("deletionTimestamp"):
             grace = pod["metadata"].get("deletionGracePeriodSeconds")
             self.stop(_DEFAULT_GRACE if grace is None else float(grace))
@@ -239,6 +175,9 @@ class PodWorker:
         if self.apps and volumes.uses(self.pod, kind, name):
             with contextlib.suppress(ConfigError, OSError):  # as Kubernetes: the old content stays
                 self._prepare_volumes()
+
+    def _proxy(self) -> Proxy:
+        return self.network.proxy(self.folder / inject.PROXY)
 
     # -- the life of a pod ----------------------------------------------------------------------------------------
 
@@ -280,7 +219,7 @@ class PodWorker:
         if self._frozen:
             return
         self._admit()
-        self._allocate()
+        self._take_ports()
         self._prepare_volumes()
         self._build_containers()
         self._reason = ("", "")
@@ -301,7 +240,7 @@ class PodWorker:
         try:
             if self.proxy is not None:
                 background.append(asyncio.create_task(self.proxy.run()))
-                if self.mode == "gateway":
+                if self.network.mode == "gateway":
                     self._initialized = True
                     await asyncio.gather(*background)
                     return
@@ -341,40 +280,17 @@ class PodWorker:
             pod["spec"]["nodeName"] = NODE
 
         with contextlib.suppress(NotFound):
-            self.pod = self._shared.store.modify("Pod", self.record.namespace, self.record.name, bind)
+            self.network.pod = self._shared.store.modify("Pod", self.record.namespace, self.record.name, bind)
         self._admitted = True
         self.events.event(self.pod, "Normal", "Scheduled", f"Successfully assigned {self.id} to {NODE}")
 
-    def _allocate(self) -> None:
-        """Ports for everything that listens; once, and written down."""
-        record = self.record
+    def _take_ports(self) -> None:
+        """Once, and written down."""
         grace = self.pod["spec"].get("terminationGracePeriodSeconds")
-        record.grace = _DEFAULT_GRACE if grace is None else float(grace)
+        self.record.grace = _DEFAULT_GRACE if grace is None else float(grace)
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        mode = self.mode
-        wanted = [
-            int(entry["containerPort"])
-            for container in self._app_specs()
-            for entry in container.get("ports") or ()
-            if mode != "gateway"
-        ]
-        missing = [port for port in dict.fromkeys(wanted) if port not in record.app_ports]
-        rules = [rule for rule in substitutes.RULES if rule.hosts not in record.substitute_ports]
-        count = len(missing) + (1 if mode and not record.stats_port else 0)
-        if mode == "sidecar":
-            count += len(missing) + len(rules) + (0 if record.outbound_port else 1)
-        fresh = iter(self._shared.ports.allocate(count))
-        for port in missing:
-            record.app_ports[port] = next(fresh)
-            if mode == "sidecar":
-                record.inbound_ports[port] = next(fresh)
-        if mode and not record.stats_port:
-            record.stats_port = next(fresh)
-        if mode == "sidecar":
-            record.outbound_port = record.outbound_port or next(fresh)
-            for rule in rules:
-                record.substitute_ports[rule.hosts] = next(fresh)
-        record.save(self.folder)
+        self.network.allocate(self._shared.ports)
+        self.record.save(self.folder)
 
     def _prepare_volumes(self) -> None:
         account = self._account()
@@ -405,7 +321,7 @@ class PodWorker:
             return
         policy = str(self.pod["spec"].get("restartPolicy") or "Always")
         for spec in self.pod["spec"]["containers"]:
-            if self.mode and is_proxy(spec):
+            if self.network.mode and is_proxy(spec):
                 self.proxy = ProxyContainer(self, spec, self._shared.mesh, self._proxy, "Always")
             else:
                 self.apps.append(Container(self, spec, policy))
@@ -445,7 +361,7 @@ class PodWorker:
     async def _stop_all(self, deadline: float) -> None:
         """The applications, then what helps them."""
         if self.proxy is not None:
-            if self.mode == "gateway":
+            if self.network.mode == "gateway":
                 await self.proxy.drain(deadline)
             else:
                 await self.proxy.quiet(max(min(2.0, deadline - time.monotonic()), 0))
@@ -519,7 +435,7 @@ class PodWorker:
             )
 
         try:
-            self.pod = self._shared.store.modify("Pod", self.record.namespace, self.record.name, change)
+            self.network.pod = self._shared.store.modify("Pod", self.record.namespace, self.record.name, change)
         except NotFound:
             pass  # gone: the kubelet hears of it and stops this worker
         except sqlite3.Error as error:
@@ -543,125 +459,6 @@ class PodWorker:
     def _warn(self, reason: str, message: str) -> None:
         self.events.event(self.pod, "Warning", reason, message)
 
-    # -- the environment that pocket decides ----------------------------------------------------------------------
-
-    def _app_specs(self) -> list[Obj]:
-        """Containers of the application, native sidecars included."""
-        spec = self.pod["spec"]
-        own = [entry for entry in spec.get("initContainers") or () if entry.get("restartPolicy") == "Always"]
-        return own + [entry for entry in spec["containers"] if not (self.mode == "sidecar" and is_proxy(entry))]
-
-    def _listen_variables(self, container: Obj) -> dict[str, str]:
-        variables = {}
-        for index, entry in enumerate(container.get("ports") or ()):
-            port = str(self.record.app_ports[int(entry["containerPort"])])
-            if index == 0:
-                variables.update({"HOST": LOCALHOST, "PORT": port})
-            variables[f"PORT_{entry['containerPort']}"] = port
-        return variables
-
-    def _proxy_variables(self) -> dict[str, str]:
-        if self.mode != "sidecar":
-            return {}
-        proxy = f"http://127.0.0.1:{self.record.outbound_port}"
-        spared = "localhost,127.0.0.1"
-        return {
-            "http_proxy": proxy, "HTTP_PROXY": proxy, "https_proxy": proxy, "HTTPS_PROXY": proxy,
-            "no_proxy": spared, "NO_PROXY": spared,
-        }  # fmt: skip
-
-    def _substitute_variables(self) -> dict[str, str]:
-        variables = {}
-        for rule in substitutes.RULES:
-            port = self.record.substitute_ports.get(rule.hosts, self._shared.settings.emulator_port)
-            variables[rule.variable] = f"{rule.scheme}://127.0.0.1:{port}"
-        if (self.folder / "kubeconfig").exists():
-            variables["KUBECONFIG"] = str(self.folder / "kubeconfig")
-        return variables
-
-    def _service_links(self) -> dict[str, str]:
-        """As in Kubernetes: those of the Services that are there when the container starts."""
-        settings = self._shared.settings
-        links = {"KUBERNETES_SERVICE_HOST": LOCALHOST, "KUBERNETES_SERVICE_PORT": str(settings.api_port)}
-        if self.pod["spec"].get("enableServiceLinks") is False:
-            return links
-        services = self._shared.store.list("Service", self.record.namespace)
-        # By name and through the sidecar where there is one, so that routes apply.
-        address = _by_name if self.mode == "sidecar" else self._shared.addresses
-        return {**service_links(services, address), **links}
-
-    def _proxy(self) -> Proxy:
-        labels = labels_of(self.pod)
-        record = self.record
-        gateway = self.mode == "gateway"
-        return Proxy(
-            name=record.name,
-            namespace=record.namespace,
-            uid=record.uid,
-            directory=str(self.folder / inject.PROXY),
-            stats_port=record.stats_port,
-            mode="gateway" if gateway else "sidecar",
-            workload=self.workload(),
-            app=labels.get("app", ""),
-            version=labels.get("version", ""),
-            labels=labels,
-            service_account=str(self.pod["spec"].get("serviceAccountName") or "default"),
-            outbound_port=record.outbound_port,
-            inbound=tuple(
-                Inbound(port, listen, record.app_ports[port]) for port, listen in sorted(record.inbound_ports.items())
-            ),
-            substitutes=self._substitutes(),
-            gateway_ports=self._gateway_ports() if gateway else (),
-        )
-
-    def _substitutes(self) -> tuple[Substitute, ...]:
-        entries = self._shared.store.list("ServiceEntry")
-        return tuple(
-            Substitute(
-                substitutes.host_of(rule, entries),
-                rule.port,
-                self.record.substitute_ports[rule.hosts],
-                self._shared.settings.emulator_port,
-            )
-            for rule in substitutes.RULES
-            if rule.hosts in self.record.substitute_ports
-        )
-
-    def _gateway_ports(self) -> tuple[GatewayPort, ...]:
-        """The ports that the gateway's Service opens on the node."""
-        found = {GatewayPort(int(port["port"]), int(port["nodePort"])) for port in self._node_ports()}
-        return tuple(sorted(found, key=lambda port: port.service_port))
-
-    def _gateway_targets(self) -> dict[int, int]:
-        """A gateway listens on the node's ports themselves."""
-        names = {
-            entry["name"]: int(entry["containerPort"])
-            for container in self._app_specs()
-            for entry in container.get("ports") or ()
-            if entry.get("name")
-        }
-        targets = {}
-        for port in self._node_ports():
-            target = port.get("targetPort") or port["port"]
-            number = names.get(target) if isinstance(target, str) else int(target)
-            if number is not None:
-                targets[number] = int(port["nodePort"])
-        return targets
-
-    def _endpoint_ports(self) -> dict[int, int]:
-        return dict(self.record.inbound_ports if self.mode == "sidecar" else self.record.app_ports)
-
-    def _node_ports(self) -> list[Obj]:
-        labels = labels_of(self.pod)
-        return [
-            port
-            for service in self._shared.store.list("Service", self.record.namespace)
-            if matches(service["spec"].get("selector"), labels)
-            for port in service["spec"].get("ports") or ()
-            if port.get("nodePort")
-        ]
-
-
 async def _together(runs: Sequence[Coroutine[None, None, int]]) -> list[int]:
     """Wait for all; when one fails, the others are cancelled, so that a new attempt does not run beside them."""
     tasks = [asyncio.ensure_future(run) for run in runs]
@@ -675,20 +472,3 @@ async def _cancel(*tasks: asyncio.Future[Any]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _by_name(service: Obj, port: int) -> tuple[str, int] | None:
-    return name_of(service), port
-
-
-def remove_folder(folder: Path) -> None:
-    """Remove a pod's folder, whatever modes its programs have set."""
-
-    def again(function: Callable[[str], object], path: str, _: object) -> None:
-        with contextlib.suppress(OSError):
-            os.chmod(os.path.dirname(path), 0o700)
-            function(path)
-
-    shutil.rmtree(folder, onerror=again)
-
-

@@ -6,8 +6,8 @@ import asyncio
 
 from pocket import processes
 from pocket.kubelet import records
+from pocket.kubelet.folders import remove_folder
 from pocket.kubelet.inject import PROXY
-from pocket.kubelet.pod import remove_folder
 from pocket.kubelet.records import PodRecord
 from pocket.settings import Settings
 

@@ -1,0 +1,249 @@
+"""The ports of one pod and what follows from them: how others reach it, its Envoy, what its containers are told."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from pocket.kubelet import inject, substitutes
+from pocket.kubelet.environment import container_environment, service_links
+from pocket.kubelet.proxy import is_proxy
+from pocket.kubelet.records import PodRecord
+from pocket.mesh.model import LOCALHOST, GatewayPort, Inbound, PodEndpoint, Proxy, Substitute
+from pocket.objects import Obj, labels_of, matches, name_of, owner_of
+from pocket.ports import PortPool
+from pocket.settings import Settings
+from pocket.store import Store
+
+# Of the person's environment; everything else stays outside.
+_INHERITED = ("LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+Addresses = Callable[[Obj, int], tuple[str, int] | None]
+"""Service and port -> where a pod without sidecar reaches it."""
+
+
+class Network:
+    """Of one pod; `pod` is its present object, the ports stand in `record`."""
+
+    def __init__(self, store: Store, settings: Settings, addresses: Addresses, pod: Obj, record: PodRecord) -> None:
+        self._store = store
+        self._settings = settings
+        self._addresses = addresses
+        self.pod = pod
+        self._record = record
+
+    @property
+    def mode(self) -> inject.Mode | None:
+        """Which Envoy it has, if any."""
+        if not inject.is_injected(self.pod):
+            return None
+        return "gateway" if inject.mode_of(self.pod, {}) == "gateway" else "sidecar"
+
+    def allocate(self, pool: PortPool) -> None:
+        """Note ports for everything that listens and has none yet. Raises NoFreePort."""
+        record = self._record
+        mode = self.mode
+        wanted = [
+            int(entry["containerPort"])
+            for container in self._app_specs()
+            for entry in container.get("ports") or ()
+            if mode != "gateway"
+        ]
+        missing = [port for port in dict.fromkeys(wanted) if port not in record.app_ports]
+        rules = [rule for rule in substitutes.RULES if rule.hosts not in record.substitute_ports]
+        count = len(missing) + (1 if mode and not record.stats_port else 0)
+        if mode == "sidecar":
+            count += len(missing) + len(rules) + (0 if record.outbound_port else 1)
+        fresh = iter(pool.allocate(count))
+        for port in missing:
+            record.app_ports[port] = next(fresh)
+            if mode == "sidecar":
+                record.inbound_ports[port] = next(fresh)
+        if mode and not record.stats_port:
+            record.stats_port = next(fresh)
+        if mode == "sidecar":
+            record.outbound_port = record.outbound_port or next(fresh)
+            for rule in rules:
+                record.substitute_ports[rule.hosts] = next(fresh)
+
+    def port(self, container: Obj, name_or_number: str | int) -> int:
+        """Where a container's port really is. Raises ValueError."""
+        number: int | None = None
+        if isinstance(name_or_number, int) or str(name_or_number).isdigit():
+            number = int(name_or_number)
+        else:
+            for entry in container.get("ports") or ():
+                if entry.get("name") == name_or_number:
+                    number = int(entry["containerPort"])
+        if number not in self._record.app_ports:
+            raise ValueError(f"port {name_or_number}: no containerPort of the pod, and pocket knows only those")
+        return self._record.app_ports[number]
+
+    def environment(self, container: Obj, image: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
+        """All variables of a container; `more` is for those that say nothing about them. Raises ConfigError."""
+        path = [*image.get("PATH", "").split(os.pathsep), str(Path(sys.executable).parent)]
+        path += os.environ.get("PATH", os.defpath).split(os.pathsep)
+        path = list(dict.fromkeys(entry for entry in path if entry))
+        system = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        return container_environment(
+            self.pod,
+            container,
+            self._store.find,
+            image={"LANG": "C.UTF-8", **system, **image, "PATH": os.pathsep.join(path), "HOSTNAME": self._record.name},
+            links=self._service_links(),
+            ours=self._listen_variables(container),
+            defaults={**self._proxy_variables(), **self._substitute_variables(), **more},
+        )
+
+    def endpoint(self, ready: bool) -> PodEndpoint:
+        """The pod as others reach it."""
+        labels = labels_of(self.pod)
+        ports = [entry for container in self._app_specs() for entry in container.get("ports") or ()]
+        return PodEndpoint(
+            name=self._record.name,
+            namespace=self._record.namespace,
+            labels=labels,
+            workload=self.workload(),
+            ports=self._gateway_targets() if self.mode == "gateway" else self._endpoint_ports(),
+            port_names={str(entry["name"]): int(entry["containerPort"]) for entry in ports if entry.get("name")},
+            app=labels.get("app", ""),
+            version=labels.get("version", ""),
+            service_account=str(self.pod["spec"].get("serviceAccountName") or "default"),
+            has_sidecar=self.mode == "sidecar",
+            ready=ready,
+        )
+
+    def workload(self) -> str:
+        """The Deployment's or Job's name; a ReplicaSet's or the pod's own where there is nothing above."""
+        owner = owner_of(self.pod)
+        if owner is None:
+            return self._record.name
+        if owner["kind"] == "ReplicaSet":
+            replica_set = self._store.find("ReplicaSet", self._record.namespace, owner["name"])
+            above = owner_of(replica_set) if replica_set else None
+            if above is not None:
+                return str(above["name"])
+            hashed = labels_of(self.pod).get("pod-template-hash")
+            return str(owner["name"]).removesuffix(f"-{hashed}") if hashed else str(owner["name"])
+        return str(owner["name"])
+
+    def _app_specs(self) -> list[Obj]:
+        """Containers of the application, native sidecars included."""
+        spec = self.pod["spec"]
+        own = [entry for entry in spec.get("initContainers") or () if entry.get("restartPolicy") == "Always"]
+        return own + [entry for entry in spec["containers"] if not (self.mode == "sidecar" and is_proxy(entry))]
+
+    def _listen_variables(self, container: Obj) -> dict[str, str]:
+        variables = {}
+        for index, entry in enumerate(container.get("ports") or ()):
+            port = str(self._record.app_ports[int(entry["containerPort"])])
+            if index == 0:
+                variables.update({"HOST": LOCALHOST, "PORT": port})
+            variables[f"PORT_{entry['containerPort']}"] = port
+        return variables
+
+    def _proxy_variables(self) -> dict[str, str]:
+        if self.mode != "sidecar":
+            return {}
+        proxy = f"http://127.0.0.1:{self._record.outbound_port}"
+        spared = "localhost,127.0.0.1"
+        return {
+            "http_proxy": proxy, "HTTP_PROXY": proxy, "https_proxy": proxy, "HTTPS_PROXY": proxy,
+            "no_proxy": spared, "NO_PROXY": spared,
+        }  # fmt: skip
+
+    def _substitute_variables(self) -> dict[str, str]:
+        variables = {}
+        for rule in substitutes.RULES:
+            port = self._record.substitute_ports.get(rule.hosts, self._settings.emulator_port)
+            variables[rule.variable] = f"{rule.scheme}://127.0.0.1:{port}"
+        return variables
+
+    def _service_links(self) -> dict[str, str]:
+        """As in Kubernetes: those of the Services that are there when the container starts."""
+        settings = self._settings
+        links = {"KUBERNETES_SERVICE_HOST": LOCALHOST, "KUBERNETES_SERVICE_PORT": str(settings.api_port)}
+        if self.pod["spec"].get("enableServiceLinks") is False:
+            return links
+        services = self._store.list("Service", self._record.namespace)
+        # By name and through the sidecar where there is one, so that routes apply.
+        address = _by_name if self.mode == "sidecar" else self._addresses
+        return {**service_links(services, address), **links}
+
+    def proxy(self, directory: Path) -> Proxy:
+        """Its Envoy, which runs in `directory`."""
+        labels = labels_of(self.pod)
+        record = self._record
+        gateway = self.mode == "gateway"
+        return Proxy(
+            name=record.name,
+            namespace=record.namespace,
+            uid=record.uid,
+            directory=str(directory),
+            stats_port=record.stats_port,
+            mode="gateway" if gateway else "sidecar",
+            workload=self.workload(),
+            app=labels.get("app", ""),
+            version=labels.get("version", ""),
+            labels=labels,
+            service_account=str(self.pod["spec"].get("serviceAccountName") or "default"),
+            outbound_port=record.outbound_port,
+            inbound=tuple(
+                Inbound(port, listen, record.app_ports[port]) for port, listen in sorted(record.inbound_ports.items())
+            ),
+            substitutes=self._substitutes(),
+            gateway_ports=self._gateway_ports() if gateway else (),
+        )
+
+    def _substitutes(self) -> tuple[Substitute, ...]:
+        entries = self._store.list("ServiceEntry")
+        return tuple(
+            Substitute(
+                substitutes.host_of(rule, entries),
+                rule.port,
+                self._record.substitute_ports[rule.hosts],
+                self._settings.emulator_port,
+            )
+            for rule in substitutes.RULES
+            if rule.hosts in self._record.substitute_ports
+        )
+
+    def _gateway_ports(self) -> tuple[GatewayPort, ...]:
+        """The ports that the gateway's Service opens on the node."""
+        found = {GatewayPort(int(port["port"]), int(port["nodePort"])) for port in self._node_ports()}
+        return tuple(sorted(found, key=lambda port: port.service_port))
+
+    def _gateway_targets(self) -> dict[int, int]:
+        """A gateway listens on the node's ports themselves."""
+        names = {
+            entry["name"]: int(entry["containerPort"])
+            for container in self._app_specs()
+            for entry in container.get("ports") or ()
+            if entry.get("name")
+        }
+        targets = {}
+        for port in self._node_ports():
+            target = port.get("targetPort") or port["port"]
+            number = names.get(target) if isinstance(target, str) else int(target)
+            if number is not None:
+                targets[number] = int(port["nodePort"])
+        return targets
+
+    def _endpoint_ports(self) -> dict[int, int]:
+        return dict(self._record.inbound_ports if self.mode == "sidecar" else self._record.app_ports)
+
+    def _node_ports(self) -> list[Obj]:
+        labels = labels_of(self.pod)
+        return [
+            port
+            for service in self._store.list("Service", self._record.namespace)
+            if matches(service["spec"].get("selector"), labels)
+            for port in service["spec"].get("ports") or ()
+            if port.get("nodePort")
+        ]
+
+
+def _by_name(service: Obj, port: int) -> tuple[str, int] | None:
+    return name_of(service), port
