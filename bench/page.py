@@ -62,7 +62,7 @@ def measure(seconds: float) -> dict[str, Any]:
         arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
         page = browser.new_page(viewport={"width": 1920, "height": 1080})
-        page.goto(f"{server.url}/?namespaces=c756ns&animation=true&refresh=0")
+        page.goto(f"{server.url}/?namespaces=c756ns&animation=true&refresh=300000")
         wait(page, "window.c756 && c756.graph() && c756.cy.edges().nonempty()")
         edges, nodes = page.evaluate("[c756.cy.edges().length, c756.cy.nodes().length]")
         layout = page.evaluate("c756.view.layoutMillis")
