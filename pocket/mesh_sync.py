@@ -7,13 +7,13 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol
 
-from pocket.mesh.deliver import Delivery, NotAcknowledged
+from pocket.mesh.deliver import Dead, Delivery, NotAcknowledged
 from pocket.mesh.model import PodEndpoint, Proxy, Snapshot, snapshot_of
 from pocket.mesh.translate import translate
 from pocket.objects import Obj, kind_of
+from pocket.parts import write_targets
 from pocket.scrape import monitored_targets, sidecar_targets
 from pocket.settings import Settings
-from pocket.parts import write_targets
 from pocket.store import Event, Store
 
 _LOG = logging.getLogger(__name__)
@@ -90,7 +90,9 @@ class MeshSync:
             monitored_targets(self._store.list("ServiceMonitor"), snapshot.services, snapshot.endpoints),
         )
         for result in await asyncio.gather(*map(self._delivery.acknowledged, written), return_exceptions=True):
-            if isinstance(result, NotAcknowledged):
+            if isinstance(result, Dead):
+                _LOG.info("%s", result)  # its pod has just ended
+            elif isinstance(result, NotAcknowledged):
                 _LOG.error("%s", result)
             elif isinstance(result, BaseException):
                 raise result

@@ -13,6 +13,8 @@ no answer in time        504
 from __future__ import annotations
 
 import json
+import math
+import time
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -27,6 +29,7 @@ from servicekit.errors import ServiceError
 PREFIX = "/api/v1/datastore"
 # seconds: below the 3 s after which the probes give up, above the 2 s by which the exercise db-vs-delay slows calls
 READINESS_TIMEOUT = 2.5
+HEARD_SECONDS = 5.0  # so long after a good answer to a real call, readiness need not ask: no extra traffic under load
 _PASSED_ON = frozenset({400, 404, 413})
 _UNAVAILABLE = frozenset({429, 503})
 
@@ -38,6 +41,7 @@ class Datastore:
         self._base = config.url + PREFIX
         self._timeout = (config.connect_timeout, config.read_timeout)
         self._session = _session(config)
+        self._heard = -math.inf  # when db last answered well
 
     def read(self, objtype: str, objkey: str) -> dict[str, Any]:
         """`{"Items": [item], "Count": 1}`; 404 where there is no such item."""
@@ -68,18 +72,26 @@ class Datastore:
 
     def check_ready(self) -> None:
         """Returns where db is ready; raises ServiceError with what it lacks otherwise."""
-        self._call("GET", "/readiness", {}, timeout=(READINESS_TIMEOUT, READINESS_TIMEOUT))
+        if time.monotonic() - self._heard < HEARD_SECONDS:
+            return
+        self._ask("GET", "/readiness", {}, None, (READINESS_TIMEOUT, READINESS_TIMEOUT))
 
     def _call(
-        self,
-        method: str,
-        path: str,
-        query: dict[str, str],
-        body: dict[str, str] | None = None,
-        timeout: tuple[float, float] | None = None,
+        self, method: str, path: str, query: dict[str, str], body: dict[str, str] | None = None
     ) -> dict[str, Any]:
         try:
-            response = self._send(method, path, query, body, timeout or self._timeout)
+            answer = self._ask(method, path, query, body, self._timeout)
+        except ServiceError as error:
+            self._heard = -math.inf if error.status >= 500 else time.monotonic()
+            raise
+        self._heard = time.monotonic()
+        return answer
+
+    def _ask(
+        self, method: str, path: str, query: dict[str, str], body: dict[str, str] | None, timeout: tuple[float, float]
+    ) -> dict[str, Any]:
+        try:
+            response = self._send(method, path, query, body, timeout)
         except requests.Timeout as error:
             if isinstance(error, requests.ConnectTimeout):
                 raise ServiceError(503, "the datastore is not available: no connection in time") from error

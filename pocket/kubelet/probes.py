@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import aiohttp
 
+from pocket.mesh.telemetry import PROBE_ID
 from pocket.objects import Obj
 
 HOST = "127.0.0.1"
@@ -121,7 +123,13 @@ async def _http(get: Obj, target: Target) -> Result:
     host = get.get("host") or HOST
     path = str(get.get("path") or "/")
     url = f"{'https' if secure else 'http'}://{host}:{target.port(get['port'])}/{path.lstrip('/')}"
-    headers = {"User-Agent": "kube-probe/pocket", "Accept": "*/*", "Connection": "close"}
+    headers = {
+        "User-Agent": "kube-probe/pocket",
+        "Accept": "*/*",
+        "Connection": "close",
+        # What the service asks others because of this is no traffic either.
+        "X-Request-Id": f"{PROBE_ID}{uuid.uuid4()}",
+    }
     headers.update({str(entry["name"]): str(entry.get("value") or "") for entry in get.get("httpHeaders") or ()})
     connector = aiohttp.TCPConnector(force_close=True, ssl=False)  # Kubernetes does not verify certificates here
     async with (

@@ -37,6 +37,10 @@ BUCKETS = (
 
 PEER_FIELDS = ("workload", "workload_namespace", "app", "version", "cluster", "canonical_service", "canonical_revision")
 
+PROBE_ID = "kube-probe/"
+"""How the x-request-id of a health check begins. Services pass the id on, so that what a check of one service asks the
+next one is known as a health check, too, and is not counted as traffic. A gateway counts everything."""
+
 Labels = dict[str, str]
 
 _SIDE_LABELS = tuple(
@@ -180,8 +184,20 @@ def access_log(proxy: Proxy, side: str) -> list[dict[str, Any]]:
             for name, unit, value in histograms
         ],
     )
-    tunnels = {"header": {"name": ":method", "string_match": {"exact": "CONNECT"}, "invert_match": True}}
-    return [{"name": "istio", "filter": {"header_filter": tunnels}, "typed_config": config}]
+    return [{"name": "istio", "filter": _counted(proxy), "typed_config": config}]
+
+
+def _counted(proxy: Proxy) -> dict[str, Any]:
+    """The access log filter: all but tunnels (they are TCP) and, between services, health checks."""
+
+    def unless(header: str, match: dict[str, Any]) -> dict[str, Any]:
+        return {"header_filter": {"header": {"name": header, "string_match": match, "invert_match": True}}}
+
+    no_tunnel = unless(":method", {"exact": "CONNECT"})
+    if proxy.mode == "gateway":
+        return no_tunnel
+    # A missing id does not match, and so is counted: Envoy makes one for every request anyway.
+    return {"and_filter": {"filters": [no_tunnel, unless("x-request-id", {"prefix": PROBE_ID})]}}
 
 
 # -- TCP ----------------------------------------------------------------------------------------------------------

@@ -67,6 +67,14 @@ def test_prometheus_sees_the_application_through_its_sidecar(cluster: Cluster) -
         time.sleep(1)
 
 
+def test_health_checks_are_no_traffic(cluster: Cluster) -> None:
+    """The readiness of s1 asks db through the mesh every few seconds; nobody has called s1 here."""
+    query = 'istio_requests_total{source_workload="cmpt756s1"}'
+    time.sleep(12)  # two checks and two scrapes
+    answer = requests.get(f"{cluster.base}/prometheus/api/v1/query", params={"query": query}, timeout=10)
+    assert answer.json()["data"]["result"] == []
+
+
 def test_dynamodb_traffic_is_seen_as_bytes_to_the_service_entry(cluster: Cluster) -> None:
     query = 'sum(istio_tcp_sent_bytes_total{source_workload="cmpt756db"}) by (destination_service) > 0'
     deadline = time.monotonic() + 15  # the sidecar is scraped every 5 s

@@ -200,3 +200,18 @@ def test_the_proxy_of_the_environment_is_used(db: Db, monkeypatch: pytest.Monkey
     direct = client(db)
     assert direct.read("music", "1") == PAGE
     assert db.asked[-1] == ("GET", "/api/v1/datastore/read?objtype=music&objkey=1")
+
+
+def test_readiness_need_not_ask_while_real_calls_are_answered(db: Db) -> None:
+    datastore = client(db)
+    datastore.check_ready()
+    datastore.check_ready()
+    assert [path for _, path in db.asked] == ["/api/v1/datastore/readiness"] * 2
+    db.body = json.dumps(PAGE).encode()
+    datastore.read("music", "1")
+    datastore.check_ready()
+    assert len(db.asked) == 3, "a good answer just now is proof enough"
+    db.status = 503
+    failure(lambda: datastore.read("music", "1"))
+    assert failure(datastore.check_ready).status == 503
+    assert len(db.asked) == 5, "after a failure it asks again"
