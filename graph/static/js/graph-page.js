@@ -107,6 +107,7 @@ function empty() {
   const notices = [...(graph?.c756?.warnings ?? [])];
   if (!none && reason) notices.unshift(reason);
   byId('notices').replaceChildren(...notices.map((/** @type {any} */ notice) => h('li', { dataset: { reason: notice.reason } }, `${notice.message} `, notice.cure ? h('span', { class: 'cure', text: notice.cure }) : null)));
+  makeRoom();
 }
 
 function renderPanel() {
@@ -290,10 +291,17 @@ if (store.view.namespaces.length) {
   });
 }
 
+/** The picture keeps clear of the legend, and of notices above it. */
+function makeRoom() {
+  const legend = byId('legend');
+  const above = byId('notices').childElementCount ? byId('notices').parentElement : null;
+  view.inset({ left: legend.hidden ? 0 : legend.offsetWidth, top: above ? above.offsetTop + above.offsetHeight + 10 : 0 });
+}
+
 function showLegend() {
   const legend = byId('legend');
   legend.hidden = !store.view.legend;
-  view.inset(legend.hidden ? 0 : legend.offsetWidth);
+  makeRoom();
 }
 
 /** For the console, the bench and the tests. */

@@ -42,8 +42,8 @@ export class GraphView {
     this.layoutMillis = 0;
     this.layouts = 0;
     this.cursor = '';
-    /** Pixels at the left that the legend covers. */
-    this.leftInset = 0;
+    /** Pixels that the legend covers at the left, and notices at the top. */
+    this.covered = { left: 0, top: 0 };
     this.cy = cytoscape({
       container, style: graphStyle(readTheme()), layout: { name: 'preset' }, minZoom: 0.1, maxZoom: 4,
       boxSelectionEnabled: false, autounselectify: true, pixelRatio: 'auto',
@@ -143,10 +143,10 @@ export class GraphView {
     cy.batch(() => edges.forEach((/** @type {any} */ edge) => setData(edge, { shift: moves.get(edge.id()) ?? 0, bend: bent.get(edge.id()) ?? 0 })));
   }
 
-  /** @param {number} pixels covered at the left */
-  inset(pixels) {
-    if (pixels === this.leftInset) return;
-    this.leftInset = pixels;
+  /** @param {{left: number, top: number}} covered pixels at the left and at the top that other things stand on */
+  inset(covered) {
+    if (covered.left === this.covered.left && covered.top === this.covered.top) return;
+    this.covered = covered;
     if (this.fitted) this.fit();
   }
 
@@ -175,7 +175,7 @@ export class GraphView {
     const { cy } = this;
     cy.resize();
     if (cy.nodes().empty() || !cy.width() || !cy.height()) return;
-    const margin = { ...MARGIN, left: MARGIN.left + this.leftInset };
+    const margin = { ...MARGIN, left: MARGIN.left + this.covered.left, top: Math.max(MARGIN.top, this.covered.top) };
     cy.viewport(fitInto(cy.elements().not('.gap').boundingBox(), { width: cy.width(), height: cy.height() }, margin, FIT_ZOOM));
     this.fitted = true;
   }

@@ -96,6 +96,12 @@ def test_idle_nodes(graph_page: GraphPage) -> None:
     graph_page.wait("c756.model().nodes.some((n) => n.health === 'idle')")
     expect(page.locator("#empty")).to_be_hidden()
     expect(page.locator("#notices li").first).to_contain_text("No")
+    notices = page.locator("#notices").bounding_box()
+    stage = page.locator("#graph").bounding_box()
+    assert notices is not None
+    assert stage is not None
+    top = page.evaluate("c756.cy.elements().renderedBoundingBox({includeOverlays: false}).y1") + stage["y"]
+    assert top >= notices["y"] + notices["height"] - 24
     page.locator("#display").click()
     expect(page.locator("#show-idleNodes")).to_be_checked()
 
