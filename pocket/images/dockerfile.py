@@ -374,3 +374,10 @@ def _join(folder: str, path: str) -> str:
         elif part not in ("", "."):
             parts.append(part)
     return "/" + "/".join(parts)
+
+
+def markdown() -> str:
+    """The table of instructions for docs/pocket.md."""
+    lines = ["| instruction | what pocket does | remark |", "|---|---|---|"]
+    lines += [f"| `{name}` | {effect} | {remark} |" for name, (effect, remark) in INSTRUCTIONS.items()]
+    return "\n".join(lines) + "\n"

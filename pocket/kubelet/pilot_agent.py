@@ -1,6 +1,8 @@
 """`pilot-agent request METHOD PATH`: a word with the Envoy of this pod, as in Istio's proxy image.
 
-    python -m pocket.kubelet.pilot_agent DIRECTORY GET config_dump
+    python pilot_agent.py SOCKET GET config_dump
+
+Started for each request, so it imports nothing of pocket.
 """
 
 from __future__ import annotations
@@ -11,8 +13,6 @@ import socket
 import sys
 from pathlib import Path
 
-from pocket.mesh.model import ADMIN_SOCKET
-
 _TIMEOUT = 10  # seconds
 
 
@@ -21,9 +21,9 @@ def main(argv: list[str]) -> int:
     if len(argv) != 3 or argv[1].upper() not in ("GET", "POST"):
         print("usage: pilot-agent request GET|POST PATH", file=sys.stderr)
         return 1
-    directory, method, path = argv
+    admin, method, path = argv
     try:
-        status, body = request(Path(directory), method.upper(), path)
+        status, body = request(Path(admin), method.upper(), path)
     except (OSError, http.client.HTTPException) as error:
         print(f"pilot-agent: Envoy's admin interface does not answer: {error}", file=sys.stderr)
         return 1
@@ -32,14 +32,14 @@ def main(argv: list[str]) -> int:
     return 0 if status < 400 else 1
 
 
-def request(directory: Path, method: str, path: str) -> tuple[int, bytes]:
+def request(admin: Path, method: str, path: str) -> tuple[int, bytes]:
     """Status and body. Raises OSError."""
     connection = http.client.HTTPConnection("envoy", timeout=_TIMEOUT)
     connection.sock = socket.socket(socket.AF_UNIX)
     connection.sock.settimeout(_TIMEOUT)
-    os.chdir(directory)  # a relative path: that of a Unix socket must be shorter than 108 bytes
-    connection.sock.connect(ADMIN_SOCKET)
+    os.chdir(admin.parent)  # a relative path: that of a Unix socket must be shorter than 108 bytes
     try:
+        connection.sock.connect(admin.name)
         connection.request(method, "/" + path.lstrip("/"))
         response = connection.getresponse()
         return response.status, response.read()

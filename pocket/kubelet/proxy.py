@@ -17,7 +17,7 @@ from pocket.kubelet.inject import IMAGE, PROXY
 from pocket.mesh import deliver
 from pocket.mesh.bootstrap import envoy_argv
 from pocket.mesh.deliver import NotAcknowledged
-from pocket.mesh.model import DRAIN_SECONDS, Proxy
+from pocket.mesh.model import ADMIN_SOCKET, DRAIN_SECONDS, Proxy
 from pocket.objects import Obj
 from pocket.programs import ProgramMissing, envoy
 
@@ -29,7 +29,7 @@ _PILOT_AGENT = """\
 set -eu
 usage() { echo "usage: pilot-agent request METHOD PATH" >&2; exit 1; }
 [ $# -eq 3 ] && [ "$1" = request ] || usage
-exec "$POCKET_PYTHON" -m pocket.kubelet.pilot_agent "$POCKET_PROXY_DIRECTORY" "$2" "$3"
+exec "$POCKET_PYTHON" -IS "$POCKET_PILOT_AGENT" "$POCKET_ADMIN_SOCKET" "$2" "$3"
 """
 
 
@@ -121,11 +121,10 @@ def _environment(folder: Path) -> dict[str, str]:
     script = tools / "pilot-agent"
     script.write_text(_PILOT_AGENT)
     script.chmod(0o700)
-    root = Path(__file__).resolve().parent.parent.parent
     return {
         "PATH": os.pathsep.join([str(tools), os.environ.get("PATH", os.defpath)]),
         "HOME": str(folder),
         "POCKET_PYTHON": sys.executable,
-        "POCKET_PROXY_DIRECTORY": str(folder),
-        "PYTHONPATH": str(root),
+        "POCKET_PILOT_AGENT": str(Path(__file__).resolve().with_name("pilot_agent.py")),
+        "POCKET_ADMIN_SOCKET": str(folder / ADMIN_SOCKET),
     }

@@ -2,7 +2,7 @@ import textwrap
 
 import pytest
 
-from pocket.images.dockerfile import INSTRUCTIONS, Copy, DockerfileError, Stage, parse, substitute
+from pocket.images.dockerfile import INSTRUCTIONS, Copy, DockerfileError, Stage, markdown, parse, substitute
 
 
 def last(text: str, **args: str) -> Stage:
@@ -190,3 +190,7 @@ def test_copy_targets() -> None:
 
 def test_windows_line_ends_and_a_byte_order_mark() -> None:
     assert parse("\ufeffFROM a\r\nCMD [\"x\"]\r\n").stages[0].settings.cmd == ("x",)
+
+
+def test_the_table_is_rendered() -> None:
+    assert "| `ADD` | refused | use COPY |" in markdown()
