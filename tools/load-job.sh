@@ -6,11 +6,12 @@ cd "$root"
 (($# == 4)) && [[ -n $1 && -n $2 ]] || die "usage: make -f k8s.mak load USERS=200 SIM=ReadMusicSim PODS=4 [DURATION=5m]"
 users=$1 simulation=$2 pods=$3 duration=$4
 [[ $pods =~ ^[1-9][0-9]{0,2}$ ]] || die "PODS is \"$pods\": it must be a whole number from 1 to 999"
+((${#users} > 6)) || [[ ! $users =~ ^[0-9]+$ ]] || ((10#$users >= pods)) ||
+    die "USERS=$users is less than PODS=$pods: some pods would have nothing to do"
 limit=${WAIT:-300}
 
 # The same questions as before a run from here: do the services answer, is there data? And what the simulations need.
 python -m tools.load check "$users" "$simulation" --duration "$duration"
-((users >= pods)) || die "USERS=$users is less than PODS=$pods: some pods would have nothing to do"
 tools/image.sh build gatling
 
 export LOAD_USERS=$users LOAD_SIM=$simulation LOAD_PODS=$pods LOAD_DURATION=$duration

@@ -139,8 +139,10 @@ def _maven(project: Path) -> None:
 
 
 def _first_errors(output: str, most: int = 12) -> str:
-    lines = [line for line in output.splitlines() if line.startswith("[ERROR]") and "[Help" not in line]
-    return "\n".join((lines or output.splitlines())[:most])
+    """The errors, without Maven's advice on how to see more of them."""
+    lines = [line for line in output.partition("[ERROR] To see the full stack trace")[0].splitlines() if line.strip()]
+    errors = [line.replace(" -> [Help 1]", "") for line in lines if line.startswith("[ERROR]") and line != "[ERROR] "]
+    return "\n".join((errors or lines)[:most])
 
 
 @contextmanager
