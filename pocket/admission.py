@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pocket.kubelet import supported
 from pocket.mesh import admission
 from pocket.mesh.model import Snapshot
+from pocket.mesh.supported import SPECS
 from pocket.objects import FieldError, Obj
 
 
@@ -18,7 +19,7 @@ class MeshAdmission:
 
     def check(self, obj: Obj) -> list[FieldError]:
         """What is wrong with the object."""
-        return admission.check(obj) if obj["kind"] in admission.SPECS else supported.check(obj)
+        return admission.check(obj) if obj["kind"] in SPECS else supported.check(obj)
 
     def warnings(self, obj: Obj) -> list[str]:
         """What is accepted but probably not meant."""
