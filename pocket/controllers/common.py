@@ -7,12 +7,12 @@ import hashlib
 import json
 import math
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from pocket.api import defaults
-from pocket.objects import Obj, condition, kind_of, name_of, namespace_of, uid_of
+from pocket.objects import Obj, condition, kind_of, name_of, namespace_of, owner_of, uid_of
 from pocket.store import NotFound, Store
 
 # Kubernetes' alphabet for generated names: no vowels, nothing that looks alike.
@@ -124,6 +124,16 @@ def set_condition(
         unchanged = old is not None and same and old.get("reason") == reason
         new["lastUpdateTime"] = old.get("lastUpdateTime", time) if old is not None and unchanged else time
     return [*(entry for entry in conditions if entry["type"] != kind), new]
+
+
+def by_owner(objects: Iterable[Obj]) -> dict[str, list[Obj]]:
+    """Objects by the uid of the controller that owns them; without those that nobody owns."""
+    found: dict[str, list[Obj]] = {}
+    for obj in objects:
+        owner = owner_of(obj)
+        if owner is not None:
+            found.setdefault(str(owner["uid"]), []).append(obj)
+    return found
 
 
 def moment() -> datetime:

@@ -387,13 +387,14 @@ def _progress(
 def reconcile(store: Store, events: EventRecorder) -> float | None:
     """Take the next step for every Deployment. Returns seconds until it must look again."""
     namespaces = {name_of(namespace): namespace for namespace in store.list("Namespace")}
+    sets, pods = common.by_owner(store.list("ReplicaSet")), common.by_owner(store.list("Pod"))
     wakes = []
     for deployment in store.list("Deployment"):
-        namespace = namespace_of(deployment)
-        if common.is_terminating(namespaces, namespace):
+        if common.is_terminating(namespaces, namespace_of(deployment)):
             continue
-        sets, pods = store.list("ReplicaSet", namespace), store.list("Pod", namespace)
-        plan = decide(deployment, sets, pods, common.moment())
+        mine = sets.get(uid_of(deployment), [])
+        theirs = [pod for entry in mine for pod in pods.get(uid_of(entry), ())]
+        plan = decide(deployment, mine, theirs, common.moment())
         apply(store, events, deployment, plan)
         if plan.wake is not None:
             wakes.append(plan.wake)
