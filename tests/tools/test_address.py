@@ -60,7 +60,10 @@ def test_the_script(standins: StandIns, checkout: Path) -> None:
     for arguments in ((), ("kubectl", "istio-system", "svc/istio-ingressgateway")):
         done = standins.run("tools/getip.sh", *arguments, cwd=checkout)
         assert (done.returncode, done.stdout) == (0, "127.0.0.1:31380\n"), done.stderr
-    assert standins.calls[0] == "kubectl -n istio-system get svc/istio-ingressgateway -o json"
+    assert standins.calls[-2:] == [
+        "kubectl -n istio-system get svc/istio-ingressgateway -o json",
+        "kubectl get nodes -o json",
+    ]
     standins.answer("get svc", "Error: not found\n", 1)
     assert standins.run("tools/getip.sh", cwd=checkout).returncode != 0
     assert "usage" in standins.run("tools/getip.sh", "kubectl", cwd=checkout).stderr
