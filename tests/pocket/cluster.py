@@ -2,9 +2,12 @@
 
 import asyncio
 import contextlib
+import fcntl
+import functools
+import os
+import tempfile
 import textwrap
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -61,14 +64,28 @@ IMAGE = "example.org/app:v1"
 NAMESPACE = "test"
 
 
-def free_base(size: int) -> int:
-    """The first of `size` ports that nobody listens on; different for tests that run at the same time."""
-    start = uuid.uuid4().int % 100
-    for number in range(100):
-        base = 11000 + (start + number) % 100 * 100
-        if all(is_free(base + offset) for offset in range(size)):
-            return base
+@functools.cache
+def port_base() -> int:
+    """The first of 100 ports that this test process has for itself, while others run at the same time.
+
+    Its tests run one after the other, so they share them; a locked file keeps the other processes away.
+    """
+    for base in range(11000, 20000, 100):
+        lock = os.open(Path(tempfile.gettempdir()) / f"pocket-test-ports-{os.getuid()}-{base}", os.O_CREAT | os.O_RDWR)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            continue
+        if all(is_free(port) for port in range(base, base + 100)):
+            return base  # the lock is held until the process ends
+        os.close(lock)
     raise AssertionError("no free range of ports")
+
+
+def node_port() -> int:
+    """One that pods do not get to."""
+    return port_base() + 99
 
 
 class Mesh:
@@ -104,9 +121,9 @@ class Sleeps:
 class Cluster:
     """One pocket without API server."""
 
-    def __init__(self, home: Path, port_base: int | None = None) -> None:
+    def __init__(self, home: Path, base: int | None = None) -> None:
         self.home = home
-        self.settings = Settings(home=home, port_base=port_base or free_base(90) - 10, gateway_port=9)
+        self.settings = Settings(home=home, port_base=base or port_base() - 10, gateway_port=9)
         self.images = ImageStore(home / "images")
         self.store = Store(home / "store.sqlite")
         self.mesh = Mesh()

@@ -11,7 +11,7 @@ import aiohttp
 
 from pocket import processes
 from pocket.objects import Obj, condition, is_ready, name_of
-from tests.pocket.cluster import NAMESPACE, Cluster, free_base, live, pod_spec
+from tests.pocket.cluster import NAMESPACE, Cluster, live, node_port, pod_spec
 
 
 def meshed(test: Callable[[Cluster], Any]) -> Callable[[Cluster], None]:
@@ -143,10 +143,10 @@ async def test_a_pod_may_do_without(cluster: Cluster) -> None:
 
 @meshed
 async def test_a_gateway_listens_on_its_services_node_port(cluster: Cluster) -> None:
-    node_port = free_base(2)
+    listen = node_port()
     service(cluster)
     labels = {"istio": "ingressgateway"}
-    ports = [{"name": "http2", "port": 80, "targetPort": 8080, "nodePort": node_port}]
+    ports = [{"name": "http2", "port": 80, "targetPort": 8080, "nodePort": listen}]
     cluster.create("Service", "gw", {"type": "NodePort", "selector": labels, "ports": ports})
     spec = {"terminationGracePeriodSeconds": 5, "containers": [{"name": "istio-proxy", "image": "auto"}]}
     meta = {"labels": labels, "annotations": {"inject.istio.io/templates": "gateway"}}
@@ -163,7 +163,7 @@ async def test_a_gateway_listens_on_its_services_node_port(cluster: Cluster) -> 
     assert (status["name"], status["ready"]) == ("istio-proxy", True)
 
     async def ask() -> tuple[int, str]:
-        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{node_port}/") as response:
+        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{listen}/") as response:
             return response.status, await response.text()
 
     answers: list[tuple[int, str]] = []
@@ -171,7 +171,7 @@ async def test_a_gateway_listens_on_its_services_node_port(cluster: Cluster) -> 
         while not answers or answers[-1] != (200, "inside"):
             answers.append(await ask())
     endpoints = cluster.get("Endpoints", "gw")
-    assert endpoints["subsets"][0]["ports"][0]["port"] == node_port
+    assert endpoints["subsets"][0]["ports"][0]["port"] == listen
     context = cluster.kubelet.exec_context(cluster.get("Pod", "gw"), "istio-proxy")
     command = ["pilot-agent", "request", "GET", "server_info"]
     done = await asyncio.to_thread(
