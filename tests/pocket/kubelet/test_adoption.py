@@ -13,7 +13,6 @@ import pytest
 
 from pocket import processes
 from pocket.kubelet import records
-from pocket.kubelet.records import ContainerRecord, PodRecord
 from pocket.kubelet.shutdown import stop_pods
 from pocket.objects import Obj, is_ready, name_of, uid_of
 from pocket.settings import ROOT
@@ -244,12 +243,3 @@ def test_stopping_all_pods_without_a_control_process(crashed: Cluster) -> None:
     assert processes.marked(f"{crashed.home}:") == []
     assert list((crashed.home / "pods").iterdir()) == []
     assert asyncio.run(stop_pods(crashed.settings)) == 0
-
-
-def test_logs_of_what_has_ended_outlive_a_stop(tmp_path: Path, cluster: Cluster) -> None:
-    for uid, finished in (("done", True), ("running", False)):
-        folder = cluster.home / "pods" / uid
-        folder.mkdir(parents=True)
-        PodRecord(uid, "ns", uid, containers={"app": ContainerRecord(finished=finished)}).save(folder)
-    asyncio.run(stop_pods(cluster.settings))
-    assert [path.name for path in (cluster.home / "pods").iterdir()] == ["done"]

@@ -1,0 +1,174 @@
+"""One container: its starts, probes, hooks, crashes, as real processes."""
+
+import base64
+import json
+
+from pocket.objects import is_ready
+from tests.pocket.cluster import NAMESPACE, Cluster, live
+
+
+@live
+async def test_hooks(cluster: Cluster) -> None:
+    cluster.pod(
+        lifecycle={
+            "postStart": {"exec": {"command": ["sh", "-c", "echo $WORD > started"]}},
+            "preStop": {"exec": {"command": ["sh", "-c", f"cp started {cluster.home}/stopped"]}},
+        },
+        env={"WORD": "hook"},
+    )
+    await cluster.until_ready()
+    assert (cluster.folder() / "app" / "rootfs" / "code" / "started").read_text() == "hook\n"
+    cluster.delete("p")
+    await cluster.until_gone()
+    assert (cluster.home / "stopped").read_text() == "hook\n"
+
+
+@live
+async def test_a_failed_hook_is_told(cluster: Cluster) -> None:
+    cluster.pod(lifecycle={"preStop": {"exec": {"command": ["false"]}}})
+    await cluster.until_ready()
+    cluster.delete("p")
+    await cluster.until_gone()
+    assert "FailedPreStopHook" in cluster.reasons("p")
+
+
+@live
+async def test_crashes_restarts_and_back_off(cluster: Cluster) -> None:
+    cluster.pod()
+    for count in range(1, 5):
+        await cluster.until_ready()
+        await cluster.crash(code=count)
+        await cluster.until_restarted(count)
+    await cluster.until_ready()
+    assert cluster.sleeps.asked == [10, 20, 40]
+    status = cluster.status()
+    assert status["lastState"]["terminated"]["exitCode"] == 4
+    assert status["lastState"]["terminated"]["reason"] == "Error"
+    assert "BackOff" in cluster.reasons("p")
+    assert cluster.log(previous=True).startswith("serving")
+    logs = sorted(path.name for path in (cluster.folder() / "app").glob("*.log"))
+    assert logs == ["3.log", "4.log"]  # as with kubelet: the present run's and the one's before
+
+
+@live
+async def test_a_fresh_copy_for_each_start(cluster: Cluster) -> None:
+    cluster.pod()
+    await cluster.until_ready()
+    stray = cluster.folder() / "app" / "rootfs" / "code" / "stray"
+    stray.touch()
+    await cluster.crash()
+    await cluster.until(lambda: cluster.status().get("restartCount") == 1 and is_ready(cluster.get("Pod", "p")))
+    assert not stray.exists()
+
+
+@live
+async def test_while_it_backs_off(cluster: Cluster) -> None:
+    cluster.sleeps.hold = True
+    cluster.build('FROM x\nCMD ["sh", "-c", "echo no; exit 3"]', tag="bad:1")
+    cluster.pod(image="bad:1")
+    await cluster.until_waiting("CrashLoopBackOff")
+    assert cluster.sleeps.asked == [10]
+    status = cluster.status()
+    assert status["state"]["waiting"]["reason"] == "CrashLoopBackOff"
+    assert status["state"]["waiting"]["message"].startswith("back-off 10s restarting failed container=app pod=p_test(")
+    assert status["lastState"]["terminated"]["exitCode"] == 3
+    assert cluster.get("Pod", "p")["status"]["phase"] == "Running"
+    cluster.delete("p")
+    await cluster.until_gone()
+
+
+@live
+async def test_readiness_comes_and_goes(cluster: Cluster) -> None:
+    get = {"path": "/unready", "port": "http"}
+    cluster.pod(readinessProbe={"httpGet": get, "periodSeconds": 1, "failureThreshold": 1})
+    await cluster.until_ready()
+    flag = cluster.folder() / "app" / "rootfs" / "code" / "unready"
+    flag.touch()
+    await cluster.until(lambda: not is_ready(cluster.get("Pod", "p")), "the pod to be unready")
+    assert cluster.status()["restartCount"] == 0
+    assert [entry.ready for entry in cluster.kubelet.pod_endpoints()] == [False]
+    assert "Unhealthy" in cluster.reasons("p")
+    flag.unlink()
+    await cluster.until_ready()
+
+
+@live
+async def test_liveness_restarts(cluster: Cluster) -> None:
+    cluster.pod(livenessProbe={"httpGet": {"path": "/dead", "port": 8000}, "periodSeconds": 1})
+    await cluster.until_ready()
+    (cluster.folder() / "app" / "rootfs" / "code" / "dead").touch()
+    await cluster.until_restarted(1)
+    await cluster.until_ready()
+    messages = [event["message"] for event in cluster.store.list("Event", NAMESPACE)]
+    assert "Container app failed liveness probe, will be restarted" in messages
+
+
+@live
+async def test_a_startup_probe_holds_the_others_back(cluster: Cluster) -> None:
+    probe = {"exec": {"command": ["test", "-e", "begun"]}, "periodSeconds": 1, "failureThreshold": 30}
+    cluster.pod(startupProbe=probe, readinessProbe=None)
+    await cluster.until(lambda: "Unhealthy" in cluster.reasons("p"))
+    assert cluster.status()["started"] is False
+    assert not is_ready(cluster.get("Pod", "p"))
+    (cluster.folder() / "app" / "rootfs" / "code" / "begun").touch()
+    await cluster.until_ready()
+    assert cluster.status()["started"] is True
+
+
+@live
+async def test_a_failed_startup_probe_restarts(cluster: Cluster) -> None:
+    cluster.pod(startupProbe={"exec": {"command": ["false"]}, "periodSeconds": 1, "failureThreshold": 1})
+    await cluster.until(lambda: cluster.status().get("restartCount", 0) >= 1, "a restart")
+
+
+@live
+async def test_a_missing_image_is_found_when_it_is_built(cluster: Cluster) -> None:
+    cluster.pod(image="new:1", env={"WORD": "new"})
+    reason = "ErrImagePull", "ImagePullBackOff"
+    await cluster.until(lambda: cluster.status().get("state", {}).get("waiting", {}).get("reason") in reason)
+    message = cluster.status()["state"]["waiting"]["message"]
+    assert 'image "new:1" has not been built' in message
+    assert "pocket build -t new:1" in message
+    assert cluster.get("Pod", "p")["status"]["phase"] == "Pending"
+    cluster.build(tag="new:1")
+    await cluster.until_ready()
+    assert await cluster.ask() == (200, "new")
+
+
+@live
+async def test_a_rebuilt_tag_reaches_new_pods_only(cluster: Cluster) -> None:
+    cluster.pod()
+    await cluster.until_ready()
+    old = cluster.status()["imageID"]
+    cluster.build(dockerfile='FROM x\nWORKDIR /code\nCOPY app.py .\nENV WORD=two\nCMD ["python", "-S", "app.py"]')
+    await cluster.crash()
+    await cluster.until(lambda: cluster.status().get("restartCount") == 1 and is_ready(cluster.get("Pod", "p")))
+    assert cluster.status()["imageID"] == old
+    cluster.pod("second")
+    await cluster.until_ready("second")
+    assert cluster.status("second")["imageID"] != old
+    assert await cluster.ask("second") == (200, "two")
+
+
+@live
+async def test_a_command_that_is_not_there(cluster: Cluster) -> None:
+    cluster.pod(command=["no-such-program"], restartPolicy="Never")
+    await cluster.until_phase("Failed")
+    ended = cluster.status()["state"]["terminated"]
+    assert ended["reason"] == "StartError"
+    assert ended["message"] == 'exec: "no-such-program": executable file not found in $PATH'
+
+
+@live
+async def test_a_missing_secret_is_named_and_waited_for(cluster: Cluster) -> None:
+    cluster.pod(env=[{"name": "WORD", "valueFrom": {"secretKeyRef": {"name": "s", "key": "word"}}}])
+    await cluster.until_waiting("CreateContainerConfigError")
+    assert cluster.status()["state"]["waiting"] == {
+        "reason": "CreateContainerConfigError", "message": 'secret "s" not found',
+    }  # fmt: skip
+    cluster.create("Secret", "s", data={"word": base64.b64encode(b"hush").decode()})
+    await cluster.until_ready()
+    assert await cluster.ask() == (200, "hush")
+    launch = cluster.folder() / "app" / "launch.json"
+    assert launch.stat().st_mode & 0o777 == 0o600
+    assert json.loads(launch.read_text())["env"]["WORD"] == "hush"

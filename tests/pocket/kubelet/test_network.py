@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pocket.kubelet.inject import injected
+from pocket.kubelet.network import Network
+from pocket.kubelet.records import PodRecord
+from pocket.objects import Obj
+from pocket.ports import PortPool
+from pocket.settings import Settings
+from pocket.store import Store
+from tests.pocket.cluster import port_base
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+def network(store: Store, pod: Obj) -> Network:
+    record = PodRecord("u", "ns", "p")
+    made = Network(store, Settings(Path("/nowhere"), 20000, 8080), lambda *_: ("10.0.0.1", 1), pod, record)
+    made.allocate(PortPool(port_base(), 50))
+    return made
+
+
+def pod(mode: str | None = "sidecar", **meta: object) -> Obj:
+    ports = [{"name": "http", "containerPort": 8000}, {"containerPort": 9000}]
+    plain: Obj = {
+        "metadata": {"name": "p", "namespace": "ns", "uid": "u", "labels": {"app": "a", "version": "v1"}, **meta},
+        "spec": {"containers": [{"name": "c", "ports": ports}, {"name": "d", "ports": [{"containerPort": 7000}]}]},
+    }
+    return injected(plain, mode)  # type: ignore[arg-type]
+
+
+def test_ports_with_a_sidecar(store: Store) -> None:
+    made = network(store, pod())
+    proxy = made.proxy(Path("/proxy"))
+    assert [entry.container_port for entry in proxy.inbound] == [7000, 8000, 9000]
+    container = made.pod["spec"]["containers"][0]
+    assert made.port(container, "http") == made.port(container, 8000) == made.port(container, "8000")
+    endpoint = made.endpoint(ready=True)
+    assert endpoint.ports == {entry.container_port: entry.listen_port for entry in proxy.inbound}
+    assert endpoint.port_names == {"http": 8000}
+    assert (proxy.app, proxy.version, endpoint.has_sidecar) == ("a", "v1", True)
+    ports = [
+        *endpoint.ports.values(),
+        *(entry.app_port for entry in proxy.inbound),
+        proxy.stats_port,
+        proxy.outbound_port,
+    ]
+    assert len({*ports, proxy.substitutes[0].listen_port}) == len(ports) + 1
+
+
+def test_ports_without(store: Store) -> None:
+    made = network(store, pod(None))
+    assert made.mode is None
+    assert set(made.endpoint(ready=False).ports) == {7000, 8000, 9000}
+    with pytest.raises(ValueError, match="port 1: no containerPort of the pod"):
+        made.port(made.pod["spec"]["containers"][0], 1)
+
+
+def test_again_takes_no_more_ports(store: Store) -> None:
+    made = network(store, pod())
+    before = made.endpoint(ready=True)
+    made.allocate(PortPool(port_base() + 60, 1))
+    assert made.endpoint(ready=True) == before
+
+
+def test_each_container_has_its_own_port(store: Store) -> None:
+    made = network(store, pod())
+    first, second = (made.environment(entry, {}, {"MORE": "m"}) for entry in made.pod["spec"]["containers"][:2])
+    assert first["PORT"] == first["PORT_8000"] != second["PORT"] == second["PORT_7000"]
+    assert first["MORE"] == "m"
+    assert "http_proxy" in first
+    assert first["no_proxy"] == "localhost,127.0.0.1"
+
+
+def test_the_images_path_comes_first(store: Store) -> None:
+    made = network(store, pod())
+    env = made.environment(made.pod["spec"]["containers"][0], {"PATH": "/opt/bin:/bin"}, {})
+    assert env["PATH"].split(":")[:2] == ["/opt/bin", "/bin"]
+
+
+def test_a_gateway_has_its_services_node_ports(store: Store) -> None:
+    ports = [{"port": 80, "targetPort": "http", "nodePort": 8080}, {"port": 443, "targetPort": 9000, "nodePort": 8443}]
+    spec = {"selector": {"app": "a"}, "ports": [*ports, {"port": 1}]}
+    store.create({"kind": "Service", "metadata": {"name": "gw", "namespace": "ns"}, "spec": spec})
+    store.create({"kind": "Service", "metadata": {"name": "x", "namespace": "ns"}, "spec": {"ports": ports}})
+    made = network(store, pod("gateway", annotations={"inject.istio.io/templates": "gateway"}))
+    proxy = made.proxy(Path("/proxy"))
+    assert [(entry.service_port, entry.listen_port) for entry in proxy.gateway_ports] == [(80, 8080), (443, 8443)]
+    assert made.endpoint(ready=True).ports == {8000: 8080, 9000: 8443}
+    assert proxy.mode == "gateway"
+
+
+def test_the_workload_is_what_people_named(store: Store) -> None:
+    def owned(kind: str, name: str) -> list[Obj]:
+        return [{"kind": kind, "name": name, "uid": "x", "controller": True}]
+
+    assert network(store, pod()).workload() == "p"
+    assert network(store, pod(ownerReferences=owned("Job", "j"))).workload() == "j"
+    assert network(store, pod(ownerReferences=owned("ReplicaSet", "rs"))).workload() == "rs"
+    replica_set = {"name": "d-1", "namespace": "ns", "ownerReferences": owned("Deployment", "d")}
+    store.create({"kind": "ReplicaSet", "metadata": replica_set})
+    assert network(store, pod(ownerReferences=owned("ReplicaSet", "d-1"))).workload() == "d"
