@@ -128,7 +128,7 @@ def row(job: Job, counts: tuple[int, int] | None, now: datetime) -> dict[str, st
 
 
 def kill(arguments: list[str]) -> int:
-    """tools/kill-gatling.sh [PID|all]: stop jobs in order; without an argument the only one. Returns the exit code."""
+    """tools/kill-gatling.sh [PID|all]: stop jobs in order, all without an argument. Returns the exit code."""
     usage = "usage: tools/kill-gatling.sh [PID|all]"
     jobs = load_jobs.running(results())
     if len(arguments) > 1 or not all(word == "all" or word.isdecimal() for word in arguments):
@@ -139,9 +139,6 @@ def kill(arguments: list[str]) -> int:
         if not chosen:
             pids = ", ".join(str(job.pid) for job in jobs) or "none"
             return _complain(f"{arguments[0]} is no load job of this checkout that runs; running: {pids}", USAGE)
-    elif not arguments and len(jobs) > 1:
-        show([])
-        return _complain(f"which one? {usage}", USAGE)
     if not chosen:
         print("No load job runs.")
         return 0

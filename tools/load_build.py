@@ -20,6 +20,7 @@ _NETWORK = re.compile(
     r"Could not transfer|Unknown host|UnknownHostException|Connection refused|Connection timed out|Connect timed out"
     r"|Network is unreachable|in offline mode|No route to host|Temporary failure in name resolution"
 )
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")  # Maven writes some even where nobody sees colours
 _VERSION = re.compile(r'version "(?:1\.)?([0-9]+)')
 
 
@@ -140,7 +141,8 @@ def _maven(project: Path) -> None:
 
 def _first_errors(output: str, most: int = 12) -> str:
     """The errors, without Maven's advice on how to see more of them."""
-    lines = [line for line in output.partition("[ERROR] To see the full stack trace")[0].splitlines() if line.strip()]
+    text = _STYLE.sub("", output).partition("[ERROR] To see the full stack trace")[0]
+    lines = [line for line in text.splitlines() if line.strip()]
     errors = [line.replace(" -> [Help 1]", "") for line in lines if line.startswith("[ERROR]") and line != "[ERROR] "]
     return "\n".join((errors or lines)[:most])
 

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from servicekit.auth import Tokens
+from servicekit.config import AuthConfig
 from tests.gatling.conftest import Scripts
-from tests.realservices import wait_for
+from tests.realservices import SECRET, wait_for
 from tools.load_build import java
 from tools.load_jobs import JAVA_FLAGS, command
 
@@ -65,6 +67,15 @@ def test_pods_share_the_users(classpath: str, scripts: Scripts, tmp_path: Path) 
         users += re.findall(r"^load: ReadMusicSim with ([0-9]+) users", done.stdout)
         assert re.search(r"> Read music +\| +([0-9]+) \|", done.stdout)
     assert users == ["3", "2"]
+
+
+def test_a_token_that_expires_is_renewed(classpath: str, scripts: Scripts, tmp_path: Path) -> None:
+    env = {
+        **os.environ, **FINE, "TOKEN": Tokens(AuthConfig(SECRET, lifetime=5)).issue("tests"), "DURATION": "8s",
+        "MAX_ERRORS": "20", "BASE_URL": f"http://{scripts.gateway}", "RESULTS": str(tmp_path / "results"),
+    }  # fmt: skip
+    done = subprocess.run(program(classpath), env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_sigterm_ends_it_in_order_and_a_run_without_token_logs_in(

@@ -114,7 +114,7 @@ def test_each_failure_of_maven_has_its_own_message(
 
 def test_the_reason_is_shown_and_not_how_to_ask_for_more(project: Path) -> None:
     (project / "says").write_text(
-        "[ERROR] Plugin a:b:1 not resolved: Connection refused -> [Help 1]\n[ERROR] \n"
+        "\x1b[0m[ERROR] Plugin a:b:1 not resolved: Connection refused -> [Help 1]\n[ERROR] \n"
         "[ERROR] To see the full stack trace of the errors, re-run Maven with the -e switch.\n[ERROR] [Help 1] http://x"
     )
     with pytest.raises(NoRegistry) as error:

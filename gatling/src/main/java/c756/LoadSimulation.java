@@ -10,6 +10,7 @@ import static io.gatling.javaapi.http.HttpDsl.http;
 
 import io.gatling.javaapi.core.Assertion;
 import io.gatling.javaapi.core.ChainBuilder;
+import io.gatling.javaapi.core.PopulationBuilder;
 import io.gatling.javaapi.core.Simulation;
 import io.gatling.javaapi.http.HttpProtocolBuilder;
 import java.time.Duration;
@@ -18,7 +19,8 @@ import java.util.concurrent.ThreadLocalRandom;
 /**
  * What all simulations have in common: where they send, with which token, how many users, and how they end.
  *
- * <p>The users form a closed population: a fixed number of people, each of whom waits for an answer before asking again.
+ * <p>With {@code forever} the users form a closed population: a fixed number of people, each of whom waits for an answer before asking
+ * again. docs/load.md has an open one.
  */
 abstract class LoadSimulation extends Simulation {
     /** Users that begin within one second. Spread evenly, so that those who ask once a second do not all ask at the same moment. */
@@ -52,7 +54,12 @@ abstract class LoadSimulation extends Simulation {
     /** Runs the scenario for every user again and again, until the run is over; the last user comes in after {@code ramp}. */
     protected final void forever(Duration ramp, ChainBuilder scenario) {
         ChainBuilder user = exec(asLongAs(session -> Run.goesOn()).on(scenario));
-        setUp(scenario(settings.simulation()).exec(user).injectOpen(rampUsers(settings.users()).during(ramp)))
+        play(scenario(settings.simulation()).exec(user).injectOpen(rampUsers(settings.users()).during(ramp)));
+    }
+
+    /** Runs a population that was made in another way, with the same gateway, token and bound of errors. */
+    protected final void play(PopulationBuilder population) {
+        setUp(population)
                 .protocols(protocol())
                 .assertions(settings.maxErrors().stream().map(LoadSimulation::bound).toArray(Assertion[]::new));
     }

@@ -18,7 +18,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * The token that the requests carry: the one that the run was given, renewed by a login before it expires, since a run may last longer than a token.
+ * The token that the requests carry: the one that the run was given, renewed by a login before it expires, since a run may last longer
+ * than a token.
  */
 final class Token {
     private static final Pattern EXPIRES = Pattern.compile("\"exp\"\\s*:\\s*([0-9]+)");
