@@ -19,5 +19,13 @@ while IFS= read -r script; do scripts+=("$script"); done < <(
     find . -name '*.sh' -not -path '*/node_modules/*' -not -path './.venv/*' -not -path './.cache/*' -not -path './.pocket/*' | sort
 )
 .venv/bin/shellcheck "${scripts[@]}"
-say "pytest"
-.venv/bin/python -m pytest "$@"
+if (($# > 0)); then
+    say "pytest $*"
+    .venv/bin/python -m pytest "$@"
+    exit
+fi
+# The end-to-end tests share one pocket and want the machine for themselves; all others run two at a time.
+say "pytest, all but the end-to-end tests"
+.venv/bin/python -m pytest -n 2 --dist loadfile --ignore tests/e2e
+say "pytest, the end-to-end tests"
+.venv/bin/python -m pytest tests/e2e

@@ -1,0 +1,37 @@
+"""What README.md and docs/design.md name is there: files, make targets, scripts."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = ("README.md", "docs/design.md")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    links = re.findall(r"\]\(([^)#]+)", (ROOT / page).read_text())
+    assert links
+    for link in links:
+        if "://" not in link:
+            assert ((ROOT / page).parent / link).exists(), link
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_scripts_and_targets_exist(page: str) -> None:
+    text = (ROOT / page).read_text()
+    for script in re.findall(r"tools/[\w-]+\.(?:sh|py)", text):
+        assert (ROOT / script).exists(), script
+    for file, targets in re.findall(r"make (?:-e )?-f (\w+\.mak) ([\w-]+(?: [\w-]+)*)", text):
+        for target in targets.split():
+            if target in ("loader", "deploy", "scratch") or target == targets.split()[0]:
+                assert re.search(rf"^{target}:", (ROOT / file).read_text(), re.MULTILINE), f"{file} {target}"
+    for target in re.findall(r"make (up|down|test|demo|help)\b", text):
+        assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_the_readme_is_one_page() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 80
