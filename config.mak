@@ -13,4 +13,14 @@ PLATFORMS = linux/amd64
 REGION = us-west-2
 TABLE_SUFFIX = $(OWNER)
 
-export REGISTRY OWNER PLATFORMS REGION TABLE_SUFFIX
+# Your clusters' name, and where they are: EKS in REGION, AKS in AZ_LOCATION, GKE in GCP_ZONE.
+# Everybody who shares an account needs a name of their own. Versions and sizes stand in versions.mak.
+CLUSTER = c756
+AZ_LOCATION = westus2
+GCP_ZONE = us-west1-a
+
+# From where Kiali, Grafana and Prometheus of a cloud's cluster may be seen: addresses or ranges (203.0.113.7,198.51.100.0/24),
+# or auto: this machine's address as the internet sees it. There is no login; everything is view-only.
+ALLOW_FROM = auto
+
+export REGISTRY OWNER PLATFORMS REGION TABLE_SUFFIX CLUSTER AZ_LOCATION GCP_ZONE ALLOW_FROM

@@ -20,6 +20,8 @@ S2_VER = v1
 override PATH := $(or $(C756_BIN),$(CURDIR)/.cache/bin):$(PATH)
 export PATH
 
+# The project's Python where it is set up (tools/setup.sh).
+PYTHON := $(or $(wildcard .venv/bin/python),python3)
 KC := kubectl --namespace c756ns
 
 # What belongs to each service, routes apart: those are in the hands of whoever shifts traffic.
@@ -36,12 +38,22 @@ help:
 
 # --- the whole -------------------------------------------------------------------------------------------------------
 
-## provision: check that the cluster has what is needed (Istio, Prometheus), deploy, autoscale where CPU is measured
+## provision: install what the cluster lacks (Istio, Prometheus, Grafana, Kiali), deploy, autoscale where CPU is measured
 .PHONY: provision
-provision: check-cluster deploy
+provision: addons check-cluster access deploy
 	@if kubectl get --raw /apis/metrics.k8s.io/v1beta1 >/dev/null 2>&1; then
 		tools/apply.sh $(HPA_OBJECTS)
 	fi
+
+## addons: Istio, Prometheus, Grafana, Kiali by helm, where they are missing (cluster/addons)
+.PHONY: addons
+addons:
+	@$(PYTHON) tools/addons.py
+
+## access: who may see Kiali, Grafana and Prometheus through the gateway: ALLOW_FROM in config.mak; again when your address changes
+.PHONY: access
+access:
+	@$(PYTHON) tools/access.py
 
 ## check-cluster: has the cluster what is needed? Says everything that is missing
 .PHONY: check-cluster
@@ -61,7 +73,7 @@ deploy: namespace secrets
 ## reinstate: after a cluster's nodes came back: wait for Istio and Prometheus, then for everything of ours
 .PHONY: reinstate
 reinstate: export WAIT = 300
-reinstate: check-cluster deploy
+reinstate: check-cluster access deploy
 
 ## scratch: remove everything from the namespace, the secrets apart
 .PHONY: scratch

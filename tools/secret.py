@@ -1,4 +1,4 @@
-"""Writes a Secret as a manifest to standard output, to be piped into kubectl: `tools/secret.py auth|aws`.
+"""Writes a Secret as a manifest to standard output, to be piped into kubectl: `tools/secret.py auth|aws|grafana`.
 
 A pipe, so that values appear neither in a file nor in a list of arguments that others on the machine can read.
 """
@@ -17,11 +17,11 @@ _BYTES = 48  # of randomness
 _SHORTEST = 32  # RFC 7518 3.2: a key for HS256 has at least 256 bits
 
 
-def manifest(name: str, values: Mapping[str, str]) -> str:
-    """A Secret of the application's namespace, as JSON."""
+def manifest(name: str, values: Mapping[str, str], namespace: str = NAMESPACE) -> str:
+    """A Secret, by default of the application's namespace, as JSON."""
     data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
     return json.dumps(
-        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": NAMESPACE}, "data": data}
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}, "data": data}
     )
 
 
@@ -51,6 +51,11 @@ def aws() -> dict[str, str]:
     return {key: value for key, value in values.items() if value}
 
 
+def grafana() -> dict[str, str]:
+    """What grafana-admin holds: the names that cluster/addons/monitoring.yaml gives."""
+    return {"admin-user": "admin", "admin-password": secrets.token_urlsafe(_BYTES)}
+
+
 def main(arguments: list[str]) -> int:
     """Print the Secret that is asked for; nothing if there is nothing to keep. Returns the exit code."""
     try:
@@ -59,8 +64,10 @@ def main(arguments: list[str]) -> int:
         elif arguments == ["aws"]:
             if values := aws():
                 print(manifest("c756-aws", values))
+        elif arguments == ["grafana"]:
+            print(manifest("grafana-admin", grafana(), namespace="istio-system"))
         else:
-            print("usage: tools/secret.py auth|aws", file=sys.stderr)
+            print("usage: tools/secret.py auth|aws|grafana", file=sys.stderr)
             return 2
     except ValueError as error:
         print(f"secret.py: {error}", file=sys.stderr)

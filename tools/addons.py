@@ -1,0 +1,240 @@
+"""Installs Istio, Prometheus with Grafana, and Kiali into a cluster that lacks them: `tools/addons.py`.
+
+Which charts, in which versions and order: cluster/addons/charts.txt; their values stand beside it. Run again, it
+changes what differs from there and nothing else. What somebody else has installed stays as it is: a cluster that has Istio with
+its gateway and a Prometheus, as pocket has, gets nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+ADDONS = Path("cluster/addons")
+NAMESPACE = "istio-system"
+PATIENCE = 300
+"""Seconds: how long each chart, and the load balancer, may take."""
+ISTIO = ("istio-base", "istio-cni", "istiod", "istio-ingressgateway")
+PROMETHEUS = "monitoring"
+HELM = "https://helm.sh/docs/intro/install/"
+
+
+class AddonError(Exception):
+    """The cluster cannot be given what it lacks; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One line of charts.txt."""
+
+    release: str
+    chart: str
+    version: str
+    repository: str
+
+
+@dataclass(frozen=True)
+class Release:
+    """What helm has recorded of a release, from the newest of its Secrets."""
+
+    status: str
+    revision: int
+
+
+def charts(text: str) -> list[Chart]:
+    """The lines of charts.txt, in order. Raises AddonError for a line that is none."""
+    found = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        words = line.split()
+        if not words or words[0].startswith("#"):
+            continue
+        if len(words) != 4:
+            raise AddonError(f"{ADDONS}/charts.txt:{number}: four words are needed: release chart version repository")
+        found.append(Chart(*words))
+    return found
+
+
+def releases(secrets: Mapping[str, Any]) -> dict[str, Release]:
+    """Releases by name, from helm's Secrets: one per revision, labelled owner=helm, name, status, version.
+    https://helm.sh/docs/topics/advanced/#storage-backends
+    """
+    found: dict[str, Release] = {}
+    for secret in secrets.get("items", ()):
+        labels = secret["metadata"]["labels"]
+        revision = int(labels["version"])
+        if revision > found.get(labels["name"], Release("", 0)).revision:
+            found[labels["name"]] = Release(labels["status"], revision)
+    return found
+
+
+def wanted(
+    all_charts: Sequence[Chart], ours: Mapping[str, Release], *, istio: bool, istio_kinds: bool, prometheus: bool
+) -> list[Chart]:
+    """Which charts are ours to install or to keep as they should be.
+
+    istio, prometheus: the cluster has them, whoever installed them; istio_kinds: at least Istio's kinds are there.
+    Empty if others have installed all that is needed. Raises AddonError where somebody else's Istio has no gateway:
+    a second one would be in its way.
+    """
+    if istio and prometheus and not ours:
+        return []
+    our_istio = any(name in ours for name in ISTIO)
+    if istio_kinds and not istio and not our_istio:
+        raise AddonError(
+            "there is an Istio in this cluster that was not installed from here, without a Deployment "
+            f"istio-ingressgateway in {NAMESPACE}: add that to it, or remove it and run this again"
+        )
+    skipped: set[str] = set()
+    if istio and not our_istio:
+        skipped.update(ISTIO)
+    if prometheus and PROMETHEUS not in ours:
+        skipped.add(PROMETHEUS)
+    return [chart for chart in all_charts if chart.release not in skipped]
+
+
+def repair(name: str, release: Release | None) -> list[str]:
+    """The helm command that ends an installation or upgrade which broke off, so that another may begin; mostly none."""
+    if release is None or not release.status.startswith("pending"):
+        return []
+    if release.status == "pending-install" or release.revision == 1:
+        return ["uninstall", name, "--namespace", NAMESPACE, "--wait", "--timeout", f"{PATIENCE}s"]
+    return ["rollback", name, "--namespace", NAMESPACE, "--wait", "--timeout", f"{PATIENCE}s"]
+
+
+def as_it_should_be(
+    chart: Chart, release: Release | None, installed: Iterable[Mapping[str, Any]], values: Any, wanted_values: Any
+) -> bool:
+    """Is the release there, complete, of this version and with these values? `installed` is what `helm list` says."""
+    if release is None or release.status != "deployed":
+        return False
+    names = {str(entry["name"]): str(entry["chart"]) for entry in installed}
+    return names.get(chart.release) == f"{chart.chart}-{chart.version}" and (values or {}) == (wanted_values or {})
+
+
+def install(chart: Chart) -> list[str]:
+    """The helm command. --wait: until its pods are ready. https://helm.sh/docs/helm/helm_upgrade/"""
+    return [
+        "upgrade", "--install", chart.release, chart.chart, "--repo", chart.repository, "--version", chart.version,
+        "--namespace", NAMESPACE, "--create-namespace", "--values", f"{ADDONS}/{chart.release}.yaml",
+        "--wait", "--timeout", f"{PATIENCE}s",
+    ]  # fmt: skip
+
+
+def _run(*command: str, piped: str | None = None) -> str:
+    done = subprocess.run(command, input=piped, text=True, capture_output=True, check=False, cwd=ROOT)
+    if done.returncode != 0:
+        raise AddonError(f"{' '.join(command)}\n{(done.stderr or done.stdout).rstrip()}")
+    return done.stdout
+
+
+def _there(*arguments: str) -> bool:
+    return subprocess.run(["kubectl", *arguments], capture_output=True, check=False).returncode == 0
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _grafana_password() -> None:
+    secret = ("--namespace", NAMESPACE, "get", "secret", "grafana-admin", "--ignore-not-found", "--output", "name")
+    if not _run("kubectl", *secret).strip():
+        manifest = _run(sys.executable, "tools/secret.py", "grafana")
+        _run("kubectl", "create", "-f", "-", piped=manifest)
+
+
+def _bring_up_to_date(chart: Chart, release: Release | None) -> None:
+    import yaml
+
+    name = f"{chart.release} ({chart.chart} {chart.version})"
+    if broken_off := repair(chart.release, release):
+        _say(f"{chart.release}: an earlier installation was broken off; helm {broken_off[0]}")
+        _run("helm", *broken_off)
+        release = None
+    if release is not None and release.status == "deployed":
+        listed = json.loads(_run("helm", "list", "--namespace", NAMESPACE, "--output", "json") or "[]")
+        values = json.loads(
+            _run("helm", "get", "values", chart.release, "--namespace", NAMESPACE, "--output", "json") or "null"
+        )
+        target = yaml.safe_load((ROOT / ADDONS / f"{chart.release}.yaml").read_text(encoding="utf-8"))
+        if as_it_should_be(chart, release, listed, values, target):
+            _say(f"{name} is there")
+            return
+    _say(f"{name}: installing, and waiting for its pods, at most {PATIENCE} s")
+    try:
+        _run("helm", *install(chart))
+    except AddonError as error:
+        pods = subprocess.run(
+            ["kubectl", "--namespace", NAMESPACE, "get", "pods"], text=True, capture_output=True, check=False
+        )
+        raise AddonError(f"{error}\nThe pods of {NAMESPACE}:\n{pods.stdout.rstrip()}") from None
+
+
+def _wait_for_address() -> None:
+    """A cloud takes a while to give a Service of type LoadBalancer an address; others never do, and need none."""
+    context = _run("kubectl", "config", "current-context").strip()
+    if context == "minikube" or context.startswith("kind-"):
+        return
+    end = time.monotonic() + PATIENCE
+    told = False
+    query = ("--output", "jsonpath={.spec.type} {.status.loadBalancer.ingress}")
+    while True:
+        said = _run("kubectl", "--namespace", NAMESPACE, "get", "service", "istio-ingressgateway", *query)
+        kind, _, address = said.strip().partition(" ")
+        if kind != "LoadBalancer" or address:
+            return
+        if time.monotonic() > end:
+            raise AddonError(
+                f"the load balancer of istio-ingressgateway has no address after {PATIENCE} s: "
+                f"kubectl --namespace {NAMESPACE} describe service istio-ingressgateway"
+            )
+        if not told:
+            _say(f"waiting for the load balancer's address, at most {PATIENCE} s")
+            told = True
+        time.sleep(2)
+
+
+def provide() -> None:
+    """Look at the current cluster and install what it lacks. Raises AddonError."""
+    _run("kubectl", "get", "--raw", "/version")
+    secrets = _run("kubectl", "--namespace", NAMESPACE, "get", "secrets", "-l", "owner=helm", "--output", "json")
+    known = charts((ROOT / ADDONS / "charts.txt").read_text(encoding="utf-8"))
+    names = {chart.release for chart in known}
+    ours = {name: release for name, release in releases(json.loads(secrets or "{}")).items() if name in names}
+    kinds = _there("get", "--raw", "/apis/networking.istio.io/v1")
+    gateway = _there("--namespace", NAMESPACE, "get", "deployment", "istio-ingressgateway")
+    operator = _there("get", "--raw", "/apis/monitoring.coreos.com/v1")
+    prometheus = _there("--namespace", NAMESPACE, "get", "service", "prometheus")
+    todo = wanted(known, ours, istio=kinds and gateway, istio_kinds=kinds, prometheus=operator and prometheus)
+    if not todo:
+        return
+    if shutil.which("helm") is None:
+        raise AddonError(f"helm is not installed, and this cluster lacks {todo[0].release} and more: {HELM}")
+    for chart in todo:
+        if chart.release == PROMETHEUS:
+            _grafana_password()
+        _bring_up_to_date(chart, ours.get(chart.release))
+    _run("kubectl", "apply", "-f", f"{ADDONS}/sidecars.yaml")
+    _run("kubectl", "apply", "-k", "cluster/dashboards")
+    _wait_for_address()
+
+
+def main() -> int:
+    """Returns the exit code."""
+    try:
+        provide()
+    except AddonError as error:
+        print(f"addons.py: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
