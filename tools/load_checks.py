@@ -59,8 +59,8 @@ def check_services(base: str, simulation: Simulation, ask: Ask) -> None:
         if answer.status == 0:
             raise NotReady(
                 f"Nobody answers at the gateway's address, {base} ({answer.reason}). "
-                "Start the cluster (pocket: make up), or see whether kubectl's context is the right one: "
-                "make -f k8s.mak showcontext extern"
+                "Start the cluster (pocket: make up). If it runs, open its gateway: make -f k8s.mak deploy. "
+                "If kubectl means another cluster: make -f k8s.mak showcontext extern"
             )
         if answer.status == 404:
             raise NotReady(
