@@ -143,7 +143,7 @@ def _memory_by_mark(settings: Settings) -> dict[str, int]:
             info = psutil.Process(pid).memory_full_info()
         except psutil.Error:
             continue  # it has ended since
-        name = mark.removeprefix(prefix)
+        name = mark.removeprefix(prefix).partition("#")[0]  # of one pod, the container: not which start of it
         sizes[name] = sizes.get(name, 0) + getattr(info, "pss", info.rss)
     return sizes
 

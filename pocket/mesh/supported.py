@@ -6,10 +6,8 @@ Admission walks it, and `markdown()` renders it for docs/pocket.md. The fields a
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Literal
 
 Status = Literal["honoured", "no effect", "refused"]
@@ -534,7 +532,6 @@ SPECS: Mapping[str, Field] = {
 """The `spec` of each kind."""
 
 
-BEGIN, END = "<!-- supported:begin -->", "<!-- supported:end -->"
 """Between these two lines of docs/pocket.md stands what `markdown()` says."""
 
 
@@ -594,17 +591,3 @@ def _short(paths: list[str]) -> list[str]:
         else ", ".join(f"`{name}`" for name in names)
         for (parent, between), names in parents.items()
     ]
-
-
-def render_into(page: str) -> str:
-    """A page with the table between BEGIN and END brought up to date. Raises ValueError where the two are missing."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the page lacks the lines {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{markdown()}\n{END}{after}"
-
-
-if __name__ == "__main__":  # python -m pocket.mesh.supported docs/pocket.md
-    page = Path(sys.argv[1])
-    page.write_text(render_into(page.read_text()))

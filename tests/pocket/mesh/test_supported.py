@@ -6,7 +6,7 @@ import pytest
 
 from pocket.mesh.admission import FORMATS
 from pocket.mesh.rules import RULES
-from pocket.mesh.supported import BEGIN, END, SPECS, Field, leaves, markdown, render_into
+from pocket.mesh.supported import SPECS, Field, leaves, markdown
 
 PAGE = Path(__file__).parents[3] / "docs" / "pocket.md"
 
@@ -39,16 +39,3 @@ def test_the_same_policy_is_listed_once() -> None:
     paths = [path for path, _ in leaves(SPECS["DestinationRule"])]
     assert "subsets[].trafficPolicy" in paths
     assert len(paths) == len(set(paths))
-
-
-def test_rendering_replaces_what_stands_between_the_marks() -> None:
-    page = render_into(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    assert page == f"before\n{BEGIN}\n\n{markdown()}\n{END}\nafter\n"
-    assert render_into(page) == page
-    with pytest.raises(ValueError, match="lacks the lines"):
-        render_into("nothing")
-
-
-def test_the_documentation_is_current() -> None:
-    page = PAGE.read_text()
-    assert render_into(page) == page, "run: python -m pocket.mesh.supported docs/pocket.md"
