@@ -20,6 +20,7 @@ from servicekit.config import ConfigError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import TableDescriptionTypeDef
 
 GONE = ""
 WAIT_SECONDS = 120.0
@@ -96,9 +97,22 @@ def _delete(client: DynamoDBClient, objtype: ObjType, suffix: str) -> str:
     return f"{table}: deleted"
 
 
-def names(client: DynamoDBClient) -> list[str]:
-    """The names of all tables of this account and region."""
-    return sorted(name for page in client.get_paginator("list_tables").paginate() for name in page["TableNames"])
+def listing(client: DynamoDBClient) -> list[str]:
+    """One line for each table of this account and region, whose ever it is: name, status, units, size.
+
+    Provisioned units are paid for by the hour, used or not; a table on demand has none.
+    """
+    names = sorted(name for page in client.get_paginator("list_tables").paginate() for name in page["TableNames"])
+    width = max(map(len, names), default=0)
+    return [f"{name:{width}}  {_facts(client.describe_table(TableName=name)['Table'])}" for name in names]
+
+
+def _facts(table: TableDescriptionTypeDef) -> str:
+    units = table.get("ProvisionedThroughput", {})
+    read, write = units.get("ReadCapacityUnits", 0), units.get("WriteCapacityUnits", 0)
+    paid = f"{read} read and {write} write units" if read or write else "no units: on demand"
+    size = f"{table.get('ItemCount', 0)} items, {table.get('TableSizeBytes', 0)} bytes"
+    return f"{table.get('TableStatus', '?')}  {paid}  {size}"
 
 
 def main(arguments: list[str]) -> int:
@@ -120,7 +134,7 @@ def main(arguments: list[str]) -> int:
     try:
         client = new_client(config)
         if options.action == "list":
-            lines = names(client)
+            lines = listing(client)
         else:
             lines = (init if options.action == "init" else clean)(client, config.table_suffix)
     except (BotoCoreError, ClientError, TableError) as error:

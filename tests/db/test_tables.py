@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +27,8 @@ def test_init_list_clean_each_twice(emulator: Emulator) -> None:
     for said in ("made", "is there already"):
         done = emulator.tables("init")
         assert (done.returncode, done.stdout) == (0, f"Music-{SUFFIX}: {said}\nUser-{SUFFIX}: {said}\n"), done.stderr
-    assert emulator.tables("list").stdout == f"Music-{SUFFIX}\nUser-{SUFFIX}\n"
+    facts = "ACTIVE  no units: on demand  0 items, 0 bytes"
+    assert emulator.tables("list").stdout == f"Music-{SUFFIX}  {facts}\nUser-{SUFFIX}   {facts}\n"
     refused = emulator.tables("clean")
     assert refused.returncode == 2
     assert "--yes" in refused.stderr
@@ -34,6 +36,16 @@ def test_init_list_clean_each_twice(emulator: Emulator) -> None:
         done = emulator.tables("clean", "--yes")
         assert (done.returncode, done.stdout) == (0, f"Music-{SUFFIX}: {said}\nUser-{SUFFIX}: {said}\n"), done.stderr
     assert "no tables" in emulator.tables("list").stdout
+
+
+def test_list_shows_units_that_are_paid_for_by_the_hour(emulator: Emulator) -> None:
+    new_client(DynamoConfig(endpoint=emulator.url)).create_table(
+        TableName="Dear",
+        AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
+        ProvisionedThroughput={"ReadCapacityUnits": 7, "WriteCapacityUnits": 3},
+    )
+    assert re.match(r"Dear  (CREATING|ACTIVE)  7 read and 3 write units  ", emulator.tables("list").stdout)
 
 
 def test_no_dynamodb_is_said_with_the_place(emulator: Emulator) -> None:

@@ -1,0 +1,177 @@
+"""What runs where, and stop it all: `python -m tools.allclouds ls|stop`, in the repository's root, called through make.
+
+Every part is looked at by a command of its own, all at the same time, each with a bound. A part that fails, or does not
+answer, is named at the end, and does not keep the others from being shown.
+
+Exit codes: 0 done (ls: also when something could not be seen), 1 something could not be stopped or, before stopping,
+seen, 2 wrong arguments or nobody answered the question.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+USAGE = "usage: make -f allclouds.mak ls | stop"
+SECONDS = 120.0
+"""How long one part may take to answer, in seconds."""
+NO_CLI = 4
+"""The exit code of tools/vendor.sh where the vendor's CLI is not installed."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the world: how to look at it, and how to stop what is there."""
+
+    title: str
+    look: tuple[str, ...]
+    stop: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What there is of one part: a line for each thing; or why it could not be seen; or the CLI that is not there."""
+
+    part: Part
+    lines: tuple[str, ...] = ()
+    problem: str = ""
+    absent: str = ""
+
+
+def parts(env: Mapping[str, str]) -> list[Part]:
+    """All parts, in the order in which they are shown; what is stopped first stands first."""
+    suffix, region = env.get("TABLE_SUFFIX", ""), env.get("REGION", "")
+    tables = {"AWS_REGION": region, "TABLE_SUFFIX": suffix, "DYNAMODB_URL": ""}
+    python = sys.executable
+    vendors = (("eks", "Amazon EKS"), ("az", "Azure AKS"), ("gcp", "Google GKE"), ("mk", "minikube"))
+    return [
+        Part("load jobs on this machine", ("tools/list-gatling.sh",), ("tools/kill-gatling.sh", "all")),
+        *(Part(title, ("tools/vendor.sh", name, "ls"), ("tools/vendor.sh", name, "stop")) for name, title in vendors),
+        Part("pocket", (python, "-m", "pocket", "ls"), ("make", "-f", "pocket.mak", "stop")),
+        Part(
+            f"DynamoDB tables in {region}",
+            (python, "-m", "db.tables", "list"),
+            (python, "-m", "db.tables", "clean", "--yes"),
+            tables,
+        ),
+        Part("contexts of kubectl", ("kubectl", "config", "get-contexts")),
+    ]
+
+
+def last_line(text: str) -> str:
+    """The last line with something in it: there a program says why it failed."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "no reason given"
+
+
+def look(part: Part, env: Mapping[str, str], seconds: float = SECONDS) -> Seen:
+    """Runs the part's command; never raises for what goes wrong in it."""
+    try:
+        done = subprocess.run(
+            part.look, cwd=ROOT, env={**env, **part.env}, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=seconds,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return Seen(part, problem=f"no answer within {seconds:.0f} s")
+    except OSError as error:
+        return Seen(part, problem=f"{part.look[0]}: {error.strerror}")
+    if done.returncode == NO_CLI:
+        return Seen(part, absent=last_line(done.stderr))
+    if done.returncode != 0:
+        return Seen(part, problem=last_line(done.stderr))
+    return Seen(part, lines=tuple(line.rstrip() for line in done.stdout.splitlines() if line.strip()))
+
+
+def look_at_all(env: Mapping[str, str], seconds: float = SECONDS) -> list[Seen]:
+    """Looks at every part at the same time."""
+    everything = parts(env)
+    with ThreadPoolExecutor(len(everything)) as pool:
+        return list(pool.map(lambda part: look(part, env, seconds), everything))
+
+
+def running(seen: Seen, suffix: str) -> tuple[str, ...]:
+    """The lines that stand for something of ours to stop."""
+    if seen.part.title == "pocket":
+        return tuple(line for line in seen.lines[1:] if line.split()[1:2] != ["stopped"])
+    if seen.part.title.startswith("load jobs"):
+        return tuple(line for line in seen.lines[1:] if line.split()[0].isdigit())
+    if seen.part.title.startswith("DynamoDB"):
+        return tuple(line for line in seen.lines if line.split()[0].endswith(f"-{suffix}"))
+    return seen.lines if seen.part.stop else ()
+
+
+def report(all_seen: Sequence[Seen]) -> str:
+    """What `ls` prints."""
+    lines: list[str] = []
+    for seen in all_seen:
+        lines.append(seen.part.title)
+        lines += [f"  {line}" for line in seen.lines] or [f"  {seen.absent or 'nothing'}"] * (not seen.problem)
+        if seen.problem:
+            lines.append(f"  could not be seen: {seen.problem}")
+    blind = [seen.part.title for seen in all_seen if seen.problem]
+    if blind:
+        lines += ["", f"Not seen, so nothing is known about: {', '.join(blind)}"]
+    return "\n".join(lines)
+
+
+def confirmed(env: Mapping[str, str]) -> bool:
+    """Asks; YES=1 answers."""
+    if env.get("YES") == "1":
+        return True
+    print("Stop and delete all this? Type yes: ", end="", flush=True)
+    answer = sys.stdin.readline().strip().lower()
+    if answer == "":
+        print()
+    return answer == "yes"
+
+
+def stop(env: Mapping[str, str]) -> int:
+    """Stops what runs, after asking; goes on with the others where one fails."""
+    all_seen = look_at_all(env)
+    suffix = env.get("TABLE_SUFFIX", "")
+    keep = env.get("KEEP_TABLES") == "1"
+    found = [(seen, lines) for seen in all_seen if (lines := running(seen, suffix))]
+    found = [(seen, lines) for seen, lines in found if not (keep and seen.part.title.startswith("DynamoDB"))]
+    for seen, lines in found:
+        print("\n".join([seen.part.title, *(f"  {line}" for line in lines)]))
+    # The contexts hold nothing that runs: not to see them is no reason to worry.
+    unseen = [seen for seen in all_seen if seen.problem and seen.part.stop]
+    blind = [f"{seen.part.title} could not be seen: {seen.problem}" for seen in unseen]
+    failed: list[str] = []
+    if found and not confirmed(env):
+        print("nothing was stopped", file=sys.stderr)
+        return 2
+    for seen, _ in found:
+        print(f"--- stopping: {seen.part.title}", flush=True)
+        done = subprocess.run(seen.part.stop, cwd=ROOT, env={**env, **seen.part.env}, stdin=subprocess.DEVNULL)
+        if done.returncode != 0:
+            failed.append(f"{seen.part.title} could not be stopped (exit code {done.returncode}, see above)")
+    for line in failed + blind:
+        print(line, file=sys.stderr)
+    if failed or blind:
+        return 1
+    print("everything is stopped" if found else "nothing runs")
+    return 0
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs ls or stop; returns the exit code."""
+    env = dict(os.environ)
+    if list(arguments) == ["ls"]:
+        print(report(look_at_all(env)))
+        return 0
+    if list(arguments) == ["stop"]:
+        return stop(env)
+    print(USAGE, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
