@@ -1,0 +1,114 @@
+"""Pushing the state to the Envoys: together when asked together, and a broken Envoy holds up nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from pocket import parts
+from pocket.mesh.deliver import Dead, Delivery, NotAcknowledged
+from pocket.mesh.model import EnvoyConfig, PodEndpoint, Proxy
+from pocket.mesh_sync import MeshSync
+from pocket.settings import Settings
+from pocket.store import Store
+
+
+class Pods:
+    def __init__(self, *names: str) -> None:
+        self.names = list(names)
+
+    def proxies(self) -> list[Proxy]:
+        return [Proxy(name, "ns", name, "/nowhere", 1000 + index) for index, name in enumerate(self.names)]
+
+    def pod_endpoints(self) -> list[PodEndpoint]:
+        return []
+
+
+class Envoys:
+    """In the place of Delivery: notes what is written, answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.written: list[str] = []
+        self.answer = asyncio.Event()
+        self.refusals: dict[str, NotAcknowledged] = {}
+
+    def write(self, proxy: Proxy, config: EnvoyConfig) -> None:
+        assert isinstance(config, EnvoyConfig)
+        self.written.append(proxy.name)
+
+    async def acknowledged(self, proxy: Proxy) -> None:
+        await self.answer.wait()
+        if proxy.name in self.refusals:
+            raise self.refusals[proxy.name]
+
+
+def make(tmp_path: Path, *names: str) -> tuple[MeshSync, Envoys, Pods, Store]:
+    settings = Settings(home=tmp_path, port_base=20000, gateway_port=8080)
+    parts.write_prometheus_config(settings)
+    envoys, pods, store = Envoys(), Pods(*names), Store()
+    return MeshSync(settings, store, pods, cast(Delivery, envoys)), envoys, pods, store
+
+
+def test_calls_that_come_during_a_push_share_the_next_one(tmp_path: Path) -> None:
+    async def story() -> None:
+        mesh, envoys, _, _ = make(tmp_path, "a")
+        calls = [asyncio.create_task(mesh.sync())]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        calls += [asyncio.create_task(mesh.sync()) for _ in range(5)]
+        await asyncio.sleep(0.01)
+        assert envoys.written == ["a"], "the second push waits for the first"
+        envoys.answer.set()
+        await asyncio.gather(*calls)
+        assert envoys.written == ["a", "a"]
+
+    asyncio.run(asyncio.wait_for(story(), 10))
+
+
+def test_one_envoy_that_refuses_is_told_and_holds_up_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def story() -> None:
+        mesh, envoys, _, _ = make(tmp_path, "a", "b", "c")
+        envoys.answer.set()
+        envoys.refusals = {"a": NotAcknowledged("a refuses"), "b": Dead("b has ended")}
+        with caplog.at_level(logging.INFO):
+            await mesh.sync()
+
+    asyncio.run(asyncio.wait_for(story(), 10))
+    assert [(r.levelname, r.message) for r in caplog.records] == [("ERROR", "a refuses"), ("INFO", "b has ended")]
+
+
+def test_prometheus_learns_of_every_envoy(tmp_path: Path) -> None:
+    async def story() -> None:
+        mesh, envoys, pods, _ = make(tmp_path, "a")
+        envoys.answer.set()
+        await mesh.sync()
+        pods.names.append("b")
+        await mesh.sync()
+
+    asyncio.run(asyncio.wait_for(story(), 10))
+    groups = json.loads((tmp_path / "prometheus" / "sidecars.json").read_text())
+    assert [group["labels"]["pod"] for group in groups] == ["a", "b"]
+
+
+def test_a_change_of_routes_is_pushed_by_itself_and_a_pods_status_is_not(tmp_path: Path) -> None:
+    async def story() -> None:
+        mesh, envoys, _, store = make(tmp_path, "a")
+        envoys.answer.set()
+        runner = asyncio.create_task(mesh.run())
+        await asyncio.sleep(0)
+        store.create({"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "p", "namespace": "ns"}})
+        await asyncio.sleep(0.05)
+        assert envoys.written == []
+        service = {"kind": "Service", "apiVersion": "v1", "metadata": {"name": "s", "namespace": "ns"}, "spec": {}}
+        store.create(service)
+        while not envoys.written:
+            await asyncio.sleep(0.01)
+        runner.cancel()
+        await asyncio.gather(runner, return_exceptions=True)
+
+    asyncio.run(asyncio.wait_for(story(), 10))

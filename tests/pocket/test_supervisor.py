@@ -1,0 +1,76 @@
+"""System processes are started once, found again, started anew when they die, and stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pocket import processes, supervisor
+from pocket.parts import Part
+from pocket.settings import Settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Iterator[Settings]:
+    made = Settings(home=tmp_path / "home", port_base=20000, gateway_port=8080)
+    yield made
+    processes.kill_marked(f"{made.home}:")
+
+
+def sleeper(settings: Settings, code: str = "import time; print('up', flush=True); time.sleep(600)") -> Part:
+    return Part("sleeper", [sys.executable, "-c", code], settings.home, dict(os.environ), "http://127.0.0.1:1")
+
+
+def test_started_found_again_and_stopped(settings: Settings) -> None:
+    process = supervisor.start(settings, sleeper(settings))
+    assert supervisor.recorded(settings, "sleeper") == process
+    assert asyncio.run(supervisor.stop(settings, "sleeper", grace=5))
+    assert supervisor.recorded(settings, "sleeper") is None
+    assert not asyncio.run(supervisor.stop(settings, "sleeper", grace=5)), "there was nothing left to stop"
+
+
+def test_a_torn_record_is_no_process(settings: Settings) -> None:
+    supervisor.record_file(settings, "sleeper").parent.mkdir(parents=True)
+    supervisor.record_file(settings, "sleeper").write_text('{"pid": 1')
+    assert supervisor.recorded(settings, "sleeper") is None
+
+
+def test_what_dies_is_started_again_and_cancelling_leaves_it_running(settings: Settings) -> None:
+    async def story() -> None:
+        keeper = asyncio.create_task(supervisor.keep_running(settings, sleeper(settings)))
+        first = await appears(settings)
+        while not processes.send(first, signal.SIGKILL):
+            await asyncio.sleep(0.02)
+        second = await appears(settings, other_than=first)
+        keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
+        assert processes.is_alive(second)
+
+    asyncio.run(asyncio.wait_for(story(), 30))
+
+
+def test_what_runs_is_adopted(settings: Settings) -> None:
+    process = supervisor.start(settings, sleeper(settings))
+
+    async def story() -> None:
+        keeper = asyncio.create_task(supervisor.keep_running(settings, sleeper(settings)))
+        await asyncio.sleep(0.2)
+        assert supervisor.recorded(settings, "sleeper") == process
+        keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
+
+    asyncio.run(story())
+
+
+async def appears(settings: Settings, other_than: processes.ProcessId | None = None) -> processes.ProcessId:
+    while True:
+        process = supervisor.recorded(settings, "sleeper")
+        if process is not None and process != other_than:
+            return process
+        await asyncio.sleep(0.02)
