@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -72,12 +73,13 @@ class Cluster:
 
 def free_port_base() -> tuple[int, int]:
     """A thousand ports of which nobody uses the first, and one for the gateway above them."""
-    for base in range(22000, 31000, 1000):
+    # In any order: tests that run at the same time should not all try the same one first.
+    for base in random.sample(range(22000, 31001, 1000), 10):
         if all(_is_free(port) for port in (*range(base, base + 30), base + 1000 - 1)):
             with socket.socket() as probe:
                 probe.bind(("127.0.0.1", 0))
                 return base, int(probe.getsockname()[1])
-    raise AssertionError("no thousand free ports between 22000 and 31000")
+    raise AssertionError("no thousand free ports between 22000 and 32000")
 
 
 def _is_free(port: int) -> bool:

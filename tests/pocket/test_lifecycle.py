@@ -1,0 +1,210 @@
+"""A whole pocket, started and stopped as a person does, with everything that may come in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from pocket.programs import kubectl
+from pocket.settings import ROOT
+from tests.e2e.cluster import free_port_base
+
+
+@dataclass
+class Pocket:
+    """One pocket, reached through its command line."""
+
+    folder: Path
+    port_base: int
+    gateway_port: int
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "POCKET_HOME": str(self.folder / "home"),
+            "POCKET_PORT_BASE": str(self.port_base),
+            "POCKET_GATEWAY_PORT": str(self.gateway_port),
+            "KUBECONFIG": str(self.folder / "kubeconfig"),
+        }
+
+    def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "pocket", *arguments]
+        done = subprocess.run(command, cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=120)
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def kubectl(self, *arguments: str) -> str:
+        command = [str(kubectl()), *arguments]
+        done = subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def pid(self, part: str) -> int:
+        return int(json.loads((self.folder / "home" / "run" / f"{part}.json").read_text())["pid"])
+
+    def marked(self) -> list[int]:
+        """Processes that belong to it, whoever started them."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("POCKET_PROCESS", "").startswith(f"{self.folder / 'home'}:"):
+                    found.append(process.pid)
+            except psutil.Error:
+                continue
+        return found
+
+
+@contextmanager
+def pocket_in(folder: Path) -> Iterator[Pocket]:
+    base, gateway = free_port_base()
+    made = Pocket(folder, base, gateway)
+    folder.mkdir(exist_ok=True)
+    try:
+        yield made
+    finally:
+        made.run("stop")
+
+
+@pytest.fixture(scope="module")
+def pocket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pocket]:
+    with pocket_in(tmp_path_factory.mktemp("pocket")) as made:
+        made.run("start")
+        yield made
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_it_serves_and_says_so(pocket: Pocket) -> None:
+    assert "istio-ingressgateway" in pocket.kubectl("get", "deployments", "-A")
+    assert pocket.kubectl("config", "current-context").strip() == "pocket"
+    status = pocket.run("status")
+    assert [line.split()[:2] for line in status.stdout.splitlines()[1:4]] == [
+        ["control", "running"],
+        ["emulator", "running"],
+        ["prometheus", "running"],
+    ]
+    assert f"https://127.0.0.1:{pocket.port_base}" in pocket.run("ls").stdout
+    assert f"DYNAMODB_URL=http://127.0.0.1:{pocket.port_base + 1}" in pocket.run("env").stdout
+
+
+def test_everything_listens_on_loopback_only(pocket: Pocket) -> None:
+    addresses = {
+        connection.laddr.ip
+        for pid in pocket.marked()
+        for connection in psutil.Process(pid).net_connections(kind="inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert addresses == {"127.0.0.1"}
+
+
+def test_its_files_are_for_its_owner_only(pocket: Pocket) -> None:
+    assert (pocket.folder / "home").stat().st_mode & 0o777 == 0o700
+    assert (pocket.folder / "kubeconfig").stat().st_mode & 0o777 == 0o600
+
+
+def test_starting_again_changes_nothing(pocket: Pocket) -> None:
+    before = sorted(pocket.marked())
+    pocket.run("start")
+    assert sorted(pocket.marked()) == before
+
+
+def test_a_control_process_that_was_killed_comes_back_and_takes_over(pocket: Pocket) -> None:
+    watcher = psutil.Process(pocket.pid("control"))
+    others = set(pocket.marked()) - {watcher.pid, *(child.pid for child in watcher.children())}
+    for process in (*watcher.children(), watcher):
+        process.kill()
+    watcher.wait(10)
+    pods = [process.pid for process in map(psutil.Process, sorted(others)) if process.is_running()]
+    assert sorted(pods) == sorted(others), "the pods, Prometheus and the emulator run on"
+    pocket.run("start")
+    assert set(pods) <= set(pocket.marked())
+
+
+def test_prometheus_is_started_again_when_it_dies(pocket: Pocket) -> None:
+    first = pocket.pid("prometheus")
+    for child in psutil.Process(first).children():
+        child.kill()
+    deadline = time.monotonic() + 20
+    while pocket.pid("prometheus") == first or not answers(pocket.port_base + 2):
+        assert time.monotonic() < deadline, "Prometheus did not come back"
+        time.sleep(0.1)
+
+
+def test_a_second_one_runs_beside_it_and_stopping_leaves_nothing(pocket: Pocket, tmp_path: Path) -> None:
+    mine = sorted(pocket.marked())
+    with pocket_in(tmp_path / "second") as second:
+        second.run("start")
+        assert second.port_base != pocket.port_base
+        assert second.kubectl("get", "namespaces", "-o", "name") == pocket.kubectl("get", "namespaces", "-o", "name")
+        second.run("stop")
+        assert second.marked() == []
+        assert not any(answers(second.port_base + offset) for offset in range(30))
+        assert not answers(second.gateway_port)
+        config = yaml.safe_load((second.folder / "kubeconfig").read_text())
+        assert (config["contexts"], config["clusters"], config["users"]) == ([], [], [])
+        assert second.run("status", check=False).returncode == 3
+        assert "stopped" in second.run("ls").stdout
+        second.run("stop")
+    assert sorted(pocket.marked()) == mine
+
+
+@pytest.mark.parametrize(("offset", "what"), [(0, "the API server"), (1, "the DynamoDB emulator"), (2, "Prometheus")])
+def test_a_port_in_use_is_named_with_its_holder(tmp_path: Path, offset: int, what: str) -> None:
+    with pocket_in(tmp_path / "p") as made, socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", made.port_base + offset))
+        holder.listen()
+        done = made.run("start", check=False)
+        assert done.returncode == 1
+        assert f"port {made.port_base + offset} for {what} is in use by python" in done.stderr
+        assert f"(pid {os.getpid()})" in done.stderr
+        assert "POCKET_PORT_BASE" in done.stderr
+        assert made.marked() == []
+
+
+def test_a_part_that_does_not_start_is_told_with_its_log(tmp_path: Path) -> None:
+    with pocket_in(tmp_path / "p") as made:
+        broken = made.folder / "home" / "store.sqlite"
+        broken.parent.mkdir()
+        broken.write_text("this is no database, and long enough to be looked at as one" * 10)
+        done = made.run("start", check=False)
+        assert done.returncode == 1
+        assert "the control process ended" in done.stderr
+        assert "file is not a database" in done.stderr, "the last lines of its log"
+        assert "control.log" in done.stderr
+
+
+def test_a_home_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    made = Pocket(tmp_path / "file", *free_port_base())
+    done = made.run("start", check=False)
+    assert done.returncode == 1
+    assert "Set POCKET_HOME to a folder of yours" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_wrong_arguments(tmp_path: Path) -> None:
+    made = Pocket(tmp_path, 20000, 8080)
+    assert made.run("begin", check=False).returncode == 2
+    bad = Pocket(tmp_path, 80, 8080).run("status", check=False)
+    assert (bad.returncode, "POCKET_PORT_BASE=80" in bad.stderr) == (1, True)
+    built = made.run("build", "-t", "x:v1", "--build-arg", "novalue", ".", check=False)
+    assert "write it KEY=VALUE" in built.stderr
+    log = made.run("logs", "control", check=False)
+    assert "has not been started yet" in log.stderr
