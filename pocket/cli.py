@@ -19,8 +19,18 @@ from pocket.lifecycle import PocketError
 from pocket.processes import ProcessError
 from pocket.programs import ProgramMissing
 from pocket.settings import Settings, SettingsError, from_environment
+from pocket.store import StoreError
 
-_ERRORS = (PocketError, SettingsError, KubeconfigError, ProgramMissing, ProcessError, DockerfileError, OSError)
+_ERRORS = (
+    PocketError,
+    SettingsError,
+    KubeconfigError,
+    ProgramMissing,
+    ProcessError,
+    DockerfileError,
+    OSError,
+    StoreError,
+)
 _NOT_RUNNING = 3  # exit code of `status` for a stopped pocket, as init scripts have it
 
 

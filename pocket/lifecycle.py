@@ -78,7 +78,10 @@ def start(settings: Settings, say: Say) -> None:
 
 
 async def stop(settings: Settings, say: Say) -> None:
-    """Leave no process, no port and no context behind; what was stored stays. Changes nothing when run again."""
+    """Leave no process, no port and no context behind; what was stored stays. Changes nothing when run again.
+
+    Raises StoreError for a broken store, when all is stopped.
+    """
     from pocket.kubelet.shutdown import stop_pods
 
     if not settings.home.exists():
@@ -94,9 +97,9 @@ async def stop(settings: Settings, say: Say) -> None:
             if await supervisor.stop(settings, name, grace=10):
                 say(what, "stopped")
         processes.kill_marked(f"{settings.home}:")
-        _forget_pods(settings)
         if kubeconfig.remove(kubeconfig.file_to_write(), settings.api_url):
             say("kubectl's context", f'"{CONTEXT}" removed')
+        _forget_pods(settings)  # last: where the store is broken, all the rest is stopped already
 
 
 def is_running(settings: Settings) -> bool:

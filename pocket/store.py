@@ -73,14 +73,7 @@ class Store:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self._db = sqlite3.connect(path or ":memory:", isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")  # survives our own death, not a power cut: enough for a lab
-        self._db.execute(
-            "CREATE TABLE IF NOT EXISTS objects (kind TEXT, namespace TEXT, name TEXT, json TEXT NOT NULL,"
-            " PRIMARY KEY (kind, namespace, name))"
-        )
-        self._db.execute("CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL)")
+        self._db = _open(path)
         self._objects: dict[str, dict[Place, Obj]] = {}
         for kind, namespace, name, text in self._db.execute("SELECT kind, namespace, name, json FROM objects"):
             self._objects.setdefault(kind, {})[(namespace, name)] = json.loads(text)
@@ -249,3 +242,20 @@ def _key(obj: Obj) -> Key:
 
 def _spec(obj: Obj) -> Obj:
     return {field: value for field, value in obj.items() if field not in ("metadata", "status")}
+
+
+def _open(path: Path | None) -> sqlite3.Connection:
+    """The database, with its tables. Raises StoreError where the file is something else or broken."""
+    database = sqlite3.connect(path or ":memory:", isolation_level=None)
+    try:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=NORMAL")  # survives our own death, not a power cut: enough for a lab
+        database.execute(
+            "CREATE TABLE IF NOT EXISTS objects (kind TEXT, namespace TEXT, name TEXT, json TEXT NOT NULL,"
+            " PRIMARY KEY (kind, namespace, name))"
+        )
+        database.execute("CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL)")
+    except sqlite3.DatabaseError as error:
+        database.close()
+        raise StoreError(f"{path}: {error}. Remove it to begin with no objects.") from error
+    return database

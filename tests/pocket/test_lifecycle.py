@@ -188,6 +188,11 @@ def test_a_part_that_does_not_start_is_told_with_its_log(tmp_path: Path) -> None
         assert "the control process ended" in done.stderr
         assert "file is not a database" in done.stderr, "the last lines of its log"
         assert "control.log" in done.stderr
+        stopped = made.run("stop", check=False)
+        assert stopped.returncode == 1
+        assert "Remove it to begin with no objects" in stopped.stderr
+        assert made.marked() == []
+        broken.unlink()
 
 
 def test_a_home_that_cannot_be_made(tmp_path: Path) -> None:
