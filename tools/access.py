@@ -1,8 +1,8 @@
 """Who may see Kiali, Grafana and Prometheus through the gateway: `tools/access.py`, for the current cluster.
 
 They stand under the gateway's address, which on a cloud is open to the world. An AuthorizationPolicy at the gateway
-refuses their paths (403) to every address that is not in ALLOW_FROM (config.mak). It decides by where a connection comes
-from, which nobody can claim falsely; where the cluster hides that address, all are refused.
+refuses their paths (403) to every address that is not in ALLOW_FROM (config.mak). It decides by where a connection
+comes from, which nobody can claim falsely; where the cluster hides that address, all are refused.
 https://istio.io/latest/docs/tasks/security/authorization/authz-ingress/
 
 Nothing happens in a cluster that knows no such policies, as pocket: its gateway is open to this machine only.

@@ -1,8 +1,8 @@
 """Installs Istio, Prometheus with Grafana, and Kiali into a cluster that lacks them: `tools/addons.py`.
 
 Which charts, in which versions and order: cluster/addons/charts.txt; their values stand beside it. Run again, it
-changes what differs from there and nothing else. What somebody else has installed stays as it is: a cluster that has Istio with
-its gateway and a Prometheus, as pocket has, gets nothing.
+changes what differs from there and nothing else. What somebody else has installed stays as it is: a cluster that has
+Istio with its gateway and a Prometheus, as pocket has, gets nothing.
 """
 
 from __future__ import annotations

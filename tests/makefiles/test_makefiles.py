@@ -66,6 +66,7 @@ def cluster(standins: StandIns) -> StandIns:
     standins.answer("get nodes", '{"items":[{"status":{"addresses":[{"type":"InternalIP","address":"127.0.0.1"}]}}]}')
     standins.answer("get secret c756-auth", "secret/c756-auth\n")
     standins.answer("get --raw /apis/metrics.k8s.io", "not found\n", 1)
+    standins.answer("get --raw /apis/security.istio.io", "not found\n", 1)
     return standins
 
 
@@ -105,6 +106,17 @@ def test_the_same_commands_in_every_cluster(cluster: StandIns, checkout: Path, t
         assert all(call.startswith("kubectl ") for call in calls), "nothing is built or pushed"
         seen.append((calls, piped))
     assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("target", ["deploy", "s2", "rollout", "scratch"])
+def test_make_n_prints_the_same_for_every_cluster(cluster: StandIns, checkout: Path, target: str) -> None:
+    """Byte for byte: nothing in k8s.mak asks which cluster it is."""
+    said = set()
+    for context in ("pocket", "aws756", "az756", "gcp756", "minikube", "kind-c756"):
+        cluster.answer("config current-context", f"{context}\n")
+        said.add(cluster.run("make", "-n", "-f", "k8s.mak", target, cwd=checkout, env={"S2_VER": "v2"}).stdout)
+    (commands,) = said
+    assert "kubectl" in commands or "tools/apply.sh" in commands
 
 
 def test_deploy_waits_for_every_deployment(cluster: StandIns, checkout: Path) -> None:
