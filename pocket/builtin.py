@@ -38,8 +38,8 @@ def objects(settings: Settings) -> list[Obj]:
             "spec": {
                 "replicas": 1,
                 "selector": {"matchLabels": labels},
-                # A port of this machine belongs to one process: the old gateway stops before the new one starts.
-                "strategy": {"type": "Recreate"},
+                # Envoys share a port (SO_REUSEPORT), so a new gateway takes over before the old one goes.
+                "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
                 "template": {
                     "metadata": {
                         "labels": labels,

@@ -1,6 +1,7 @@
 """Listeners: the application's way out, the way in to each of its ports, substitutes, and a gateway's ports.
 
-No listener shares its port (`enable_reuse_port`): a port that something else holds is an error, not half the traffic.
+No sidecar shares its ports (`enable_reuse_port`): a port that something else holds is an error, not half the traffic.
+A gateway does, for its port is given and cannot change: so a new one takes over before the old one goes.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def _gateway(view: View, port: GatewayPort) -> Resource:
         "upgrade_configs": [{"upgrade_type": "websocket"}],
         "http_filters": [*_request_filters(), _router()],
     }
-    return _listener(f"gateway_{port.service_port}", port.listen_port, [_chain(manager)], direction="OUTBOUND")
+    return _listener(f"gateway_{port.service_port}", port.listen_port, [_chain(manager)], shared=True)
 
 
 def _inbound(view: View, inbound: Inbound) -> Resource:
@@ -168,12 +169,14 @@ def _tcp_chain(name: str, clusters: Resource) -> Resource:
     return {"filters": [{"name": "envoy.filters.network.tcp_proxy", "typed_config": proxy}]}
 
 
-def _listener(name: str, port: int, chains: list[Resource], direction: str = "OUTBOUND") -> Resource:
+def _listener(
+    name: str, port: int, chains: list[Resource], direction: str = "OUTBOUND", *, shared: bool = False
+) -> Resource:
     return {
         "name": name,
         "address": {"socket_address": {"address": LOCALHOST, "port_value": port}},
         "filter_chains": chains,
         "traffic_direction": direction,
-        "enable_reuse_port": False,
+        "enable_reuse_port": shared,
         "per_connection_buffer_limit_bytes": BUFFER_LIMIT,
     }

@@ -159,6 +159,18 @@ def test_no_request_is_lost_when_the_control_process_is_killed(cluster: Cluster)
     assert "2/2" in cluster.kubectl("-n", NAMESPACE, "get", "pods", "-l", "app=cmpt756s2,version=v1")
 
 
+def test_no_request_is_lost_when_the_gateway_is_restarted(cluster: Cluster) -> None:
+    with Load(cluster.song_urls, cluster.token, clients=32) as load:
+        time.sleep(1)
+        before = cluster.kubectl("-n", "istio-system", "get", "pods", "-l", "istio=ingressgateway", "-o", "name")
+        cluster.kubectl("-n", "istio-system", "rollout", "restart", "deploy/istio-ingressgateway")
+        cluster.kubectl("-n", "istio-system", "rollout", "status", "deploy/istio-ingressgateway", "--timeout=60s")
+        cluster.kubectl("-n", "istio-system", "wait", "--for=delete", before, "--timeout=60s")
+        time.sleep(1)
+    assert load.answers.failed == {}, f"{load.answers.failed} of {load.answers.total}"
+    assert load.answers.total > 200
+
+
 def test_scratch_and_back(cluster: Cluster) -> None:
     cluster.make("scratch")
     left = cluster.kubectl("-n", NAMESPACE, "get", "deployments,services,pods,virtualservices", "-o", "name")
