@@ -13,7 +13,7 @@ C756 is up.
   the services    http://$address/api/v1/music/ID and /api/v1/user/ID, with a token from tools/token.sh
 
 Next:
-  tools/gatling.sh 2 ReadMusicSim    some traffic, in the background
+  tools/gatling.sh 2 ReadMusicSim    some traffic; ^C ends the watching, not the traffic
   tools/s2ver.sh v2                  10 % of it to version 2 of the music service: watch the graph
   tools/s2ver.sh v1                  and back again, without losing a request
 END
