@@ -1,7 +1,7 @@
 """The story on a cluster that is there: C756_E2E_CONTEXT names its context, which must be current.
 
 Anything that `make -f k8s.mak provision loader` has prepared will do: kind in GitHub Actions
-(.github/workflows/e2e.yml), a cloud, or a pocket. Never run by accident: without that variable there is nothing here to run.
+(.github/workflows/e2e.yml), a cloud, or a pocket. Never run by accident: without that variable nothing here runs.
 """
 
 from __future__ import annotations
