@@ -16,14 +16,10 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/graph"))
-
-import promql
-import test_golden
-import world
 
 from graph import pipeline, svg
 from graph.params import GraphOptions
+from tests.graph import promql, test_golden, world
 
 TARGET_MILLIS = 300.0
 

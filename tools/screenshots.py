@@ -22,7 +22,7 @@ from playwright.sync_api import Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.graph.page.recorded import recorded_server
+from tests.graph.recorded import recorded_server
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -1,26 +1,20 @@
 """A stand-in for the Kubernetes API: the project's own objects (cluster/), and the pods that each state has.
 
-Run it: python tests/graph/fake_kubernetes.py [--port N] [--state canary]; POST /fixture, /down as fake_prometheus.py.
+Run it: python -m tests.graph.fake_kubernetes [--port N] [--state canary]; POST /fixture and /down as in standin.py.
 """
 
 from __future__ import annotations
 
-import argparse
 import functools
-import json
-import signal
-import sys
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import world
+from tests.graph import world
+from tests.graph.standin import StandIn, main
 
 ROOT = Path(__file__).parents[2]
 Obj = dict[str, Any]
@@ -139,22 +133,10 @@ def _objects(state: str) -> Iterator[Obj]:
         yield from (made, pod(made, sidecar=inside))
 
 
-class FakeKubernetes:
-    """Serves lists. `url` needs no credentials."""
+class FakeKubernetes(StandIn):
+    """Serves lists, and its version."""
 
-    def __init__(self, port: int = 0) -> None:
-        self.state = "v1"
-        self.down = False
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    def list(self, path: str) -> Obj | None:
+    def listed(self, path: str) -> Obj | None:
         """The list at a path of the API, or None where there is none."""
         parts = path.strip("/").split("/")
         plural, space = parts[-1], parts[-2] if len(parts) > 3 and parts[-3] == "namespaces" else None
@@ -164,55 +146,13 @@ class FakeKubernetes:
         items = [obj for obj in objects(self.state) if obj["kind"] == kinds[0]]
         return {"items": [obj for obj in items if space is None or obj["metadata"].get("namespace") == space]}
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        fake = self
+    def answer(self, path: str, parameters: dict[str, list[str]]) -> tuple[int, Any]:
+        found = {"gitVersion": "v1.33.0"} if path == "/version" else self.listed(path)
+        return (404, {}) if found is None else (200, found)
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                path = self.path.split("?")[0]
-                answer = {"gitVersion": "v1.33.0"} if path == "/version" else fake.list(path)
-                if fake.down:
-                    return self._send(503, {})
-                return self._send(200, answer) if answer is not None else self._send(404, {})
-
-            def do_POST(self) -> None:
-                asked = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))))
-                if self.path == "/fixture":
-                    fake.state = asked["name"]
-                else:
-                    fake.down = bool(asked["down"])
-                self._send(200, {})
-
-            def _send(self, status: int, body: Obj) -> None:
-                data = json.dumps(body).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        return Handler
-
-
-def main() -> None:
-    arguments = argparse.ArgumentParser()
-    arguments.add_argument("--port", type=int, default=0)
-    arguments.add_argument("--state", default="v1", choices=sorted(world.STATES))
-    options = arguments.parse_args()
-    fake = FakeKubernetes(options.port)
-    fake.state = options.state
-    print(f"ready {fake.url}", flush=True)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    stop.wait()
-    fake.close()
+    def out_of_reach(self) -> tuple[int, Any]:
+        return 503, {}
 
 
 if __name__ == "__main__":
-    main()
+    main(FakeKubernetes)

@@ -4,34 +4,27 @@ promtool writes the metrics of every state (world.py) into blocks, each state at
 and Prometheus stands a small proxy that moves times: a question about now becomes one about the state's end, and the
 answer moves back. So PromQL is Prometheus' own, rates are known exactly, and nobody waits for scrapes.
 
-Run it: python tests/graph/fake_prometheus.py [--port N]; POST /fixture {"name": "canary"}, POST /down {"down": true}.
+Run it: python -m tests.graph.fake_prometheus [--port N] [--state canary]; POST /fixture and /down as in standin.py.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
-import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import prometheus_binary
-import world
+from tests.graph import prometheus_binary, world
+from tests.graph.standin import StandIn, free_port, main
 
 FIRST = 1_700_006_400  # a whole multiple of two hours, the length of a block
 SLOT = 4 * 3600  # each state lives in the second hour of a slot of its own
@@ -39,12 +32,6 @@ SLOT = 4 * 3600  # each state lives in the second hour of a slot of its own
 
 def end_of(state: str) -> int:
     return FIRST + SLOT * sorted(world.STATES).index(state) + 7000
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def blocks() -> Path:
@@ -90,12 +77,10 @@ def pairs(data: Any) -> list[list[Any]]:
     return [pair for item in data["result"] for pair in ([item["value"]] if "value" in item else item["values"])]
 
 
-class FakePrometheus:
+class FakePrometheus(StandIn):
     """Prometheus and the proxy before it. `url` is the proxy's."""
 
     def __init__(self, port: int = 0) -> None:
-        self.state = "v1"
-        self.down = False
         self._folder = Path(tempfile.mkdtemp(prefix="graph-prometheus-"))
         data = self._folder / "data"
         shutil.copytree(blocks(), data, copy_function=os.link)
@@ -115,14 +100,10 @@ class FakePrometheus:
             stderr=subprocess.STDOUT,
         )
         self._wait()
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        super().__init__(port)
 
     def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().close()
         self._process.send_signal(signal.SIGTERM)
         self._process.wait(20)
         self._log.close()
@@ -140,7 +121,7 @@ class FakePrometheus:
                 time.sleep(0.05)
         raise RuntimeError(f"Prometheus was not ready in 60 s: {(self._folder / 'log').read_text()}")
 
-    def forward(self, path: str, parameters: dict[str, list[str]]) -> tuple[int, bytes]:
+    def answer(self, path: str, parameters: dict[str, list[str]]) -> tuple[int, Any]:
         """Asks Prometheus about the state's time instead of now, and moves the answer back."""
         now = time.time()
         shift = now - end_of(self.state)
@@ -164,62 +145,6 @@ class FakePrometheus:
             pair[0] = round(pair[0] + shift, 3)
         return status, json.dumps(answered).encode()
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        fake = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                url = urllib.parse.urlsplit(self.path)
-                self._answer(url.path, urllib.parse.parse_qs(url.query))
-
-            def do_POST(self) -> None:
-                text = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-                if self.path == "/fixture":
-                    name = json.loads(text)["name"]
-                    known = name in world.STATES
-                    fake.state = name if known else fake.state
-                    return self._send(200 if known else 404, b"{}")
-                if self.path == "/down":
-                    fake.down = bool(json.loads(text)["down"])
-                    return self._send(200, b"{}")
-                return self._answer(self.path, urllib.parse.parse_qs(text))
-
-            def _answer(self, path: str, parameters: dict[str, list[str]]) -> None:
-                if fake.down:
-                    self.connection.shutdown(socket.SHUT_RDWR)
-                    self.close_connection = True
-                    return
-                self._send(*fake.forward(path, parameters))
-
-            def _send(self, status: int, body: bytes) -> None:
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        return Handler
-
-
-def main() -> None:
-    arguments = argparse.ArgumentParser()
-    arguments.add_argument("--port", type=int, default=0)
-    arguments.add_argument("--state", default="v1", choices=sorted(world.STATES))
-    options = arguments.parse_args()
-    fake = FakePrometheus(options.port)
-    fake.state = options.state
-    print(f"ready {fake.url}", flush=True)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    stop.wait()
-    fake.close()
-
 
 if __name__ == "__main__":
-    main()
+    main(FakePrometheus)

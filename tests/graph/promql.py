@@ -9,9 +9,8 @@ import math
 import re
 from collections.abc import Iterable
 
-from world import BUCKETS, STATES, Counter, Flow, counters
-
 from graph.rows import Row
+from tests.graph.world import BUCKETS, STATES, Counter, Flow, counters
 
 _ROUND = re.compile(r"round\((?P<sum>sum\(rate\(.+\)\) by \(.+?\))(?P<positive> > 0)?, 0\.001\)")
 _SUM = re.compile(r"sum\(rate\((?P<metric>\w+)\{(?P<selector>.*)\}\[\d+s\]\)\) by \((?P<labels>.+?)\)")

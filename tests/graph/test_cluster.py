@@ -11,11 +11,14 @@ from graph.kubernetes import Kubernetes
 
 
 def pod(
-    name: str, owner: dict[str, Any] | None = None, containers: tuple[str, ...] = ("app", "istio-proxy"), **labels: str
+    name: str,
+    owner: dict[str, Any] | None = None,
+    containers: tuple[str, ...] = ("app", "istio-proxy"),
+    labels: dict[str, str] | None = None,
 ) -> Any:
     owners = [{**owner, "controller": True}] if owner else []
     return {
-        "metadata": {"name": name, "namespace": "ns", "labels": labels, "ownerReferences": owners},
+        "metadata": {"name": name, "namespace": "ns", "labels": labels or {}, "ownerReferences": owners},
         "spec": {"containers": [{"name": container} for container in containers]},
     }
 
@@ -24,7 +27,7 @@ HASHED = {"pod-template-hash": "6d5f7c"}
 
 
 def test_workload_behind_a_replica_set() -> None:
-    one = pod("s2-v1-6d5f7c-x", {"kind": "ReplicaSet", "name": "s2-v1-6d5f7c"}, **HASHED)
+    one = pod("s2-v1-6d5f7c-x", {"kind": "ReplicaSet", "name": "s2-v1-6d5f7c"}, labels=HASHED)
     assert cluster.workload_of(one, ()) == "s2-v1"
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT
 
 from graph import dashboards
 from graph.errors import GraphError, NotFound
+from tests.graph.recorded import ROOT
 
 FOLDER = ROOT / "cluster" / "dashboards"
 

@@ -7,24 +7,18 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import fake_kubernetes
-import promql
-import world
-from fake_kubernetes import deployment, namespace, pod
-from world import DB, GATEWAY, NOBODY, NS, S1, S2V1, Flow, Who, dynamo, host, http
-
 from graph import pipeline
 from graph.cluster import Cluster
 from graph.params import APPENDERS, GraphOptions
+from tests.graph import fake_kubernetes, promql, world
+from tests.graph.fake_kubernetes import deployment, namespace, pod
+from tests.graph.world import DB, GATEWAY, NOBODY, NS, S1, S2V1, Flow, Who, dynamo, host, http
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -11,8 +11,8 @@ from graph import kubeconfig
 from graph.errors import GraphError
 
 
-def write(path: Path, user: dict[str, Any], current: str = "one", **cluster: Any) -> Path:
-    cluster = {"server": "https://127.0.0.1:6443", **cluster}
+def write(path: Path, user: dict[str, Any], current: str = "one", cluster: dict[str, Any] | None = None) -> Path:
+    cluster = {"server": "https://127.0.0.1:6443", **(cluster or {})}
     content = {
         "current-context": current,
         "clusters": [{"name": "c", "cluster": cluster}],
@@ -25,7 +25,7 @@ def write(path: Path, user: dict[str, Any], current: str = "one", **cluster: Any
 
 def test_token_and_ca_inside_the_file(tmp_path: Path) -> None:
     ca = base64.b64encode(b"PEM").decode()
-    file = write(tmp_path / "config", {"token": "secret"}, **{"certificate-authority-data": ca})
+    file = write(tmp_path / "config", {"token": "secret"}, cluster={"certificate-authority-data": ca})
     access = kubeconfig.find({"KUBECONFIG": str(file)}, None, tmp_path)
     assert (access.server, access.token) == ("https://127.0.0.1:6443", "secret")
     assert Path(str(access.ca)).read_bytes() == b"PEM"
@@ -36,7 +36,7 @@ def test_client_certificates_as_files_relative_to_the_kubeconfig(tmp_path: Path)
     file = write(
         tmp_path / "config",
         {"client-certificate": "me.crt", "client-key": "me.key"},
-        **{"certificate-authority": "ca.crt"},
+        cluster={"certificate-authority": "ca.crt"},
     )
     access = kubeconfig.read([file], tmp_path)
     assert access.client_certificate == (str(tmp_path / "me.crt"), str(tmp_path / "me.key"))
@@ -51,7 +51,8 @@ def test_the_first_of_several_files_wins(tmp_path: Path) -> None:
 
 
 def test_no_check_of_certificates_where_the_kubeconfig_says_so(tmp_path: Path) -> None:
-    assert kubeconfig.read([write(tmp_path / "a", {}, **{"insecure-skip-tls-verify": True})], tmp_path).ca is False
+    file = write(tmp_path / "a", {}, cluster={"insecure-skip-tls-verify": True})
+    assert kubeconfig.read([file], tmp_path).ca is False
 
 
 def test_a_log_in_by_plugin_is_left_to_kubectl(tmp_path: Path) -> None:

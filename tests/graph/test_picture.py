@@ -11,12 +11,12 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
-import test_golden
-from conftest import ROOT, GraphServer
 
 from graph import health, layout, png, svg
 from graph.errors import GraphError
 from graph.layout import Box, Placed
+from tests.graph import test_golden
+from tests.graph.recorded import ROOT, GraphServer
 
 CHAIN = {"1": ("a", "b"), "2": ("b", "c"), "3": ("a", "c")}
 

@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-import prometheus_binary
-import promql
-import test_golden
-import world
-from fake_kubernetes import FakeKubernetes
-from fake_prometheus import FakePrometheus, free_port
 
 from graph import details, pipeline, report, routing
 from graph.params import GraphOptions
 from graph.prometheus import Prometheus
 from graph.service import Service
 from graph.settings import Settings
+from tests.graph import prometheus_binary, promql, test_golden, world
+from tests.graph.fake_kubernetes import FakeKubernetes
+from tests.graph.fake_prometheus import FakePrometheus
+from tests.graph.standin import free_port
 
 NS = world.NS
 

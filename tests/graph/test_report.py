@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import test_golden
-import world
 
 from graph import report, report_text, routing
 from graph.cluster import Cluster
 from graph.details import believed
 from graph.rows import Row
+from tests.graph import test_golden, world
 
 NS, SECONDS, END = world.NS, 600, 1_700_000_000
 

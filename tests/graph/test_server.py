@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 import requests
-from conftest import GraphServer
+
+from tests.graph.recorded import GraphServer
 
 GRAPH = "namespaces/graph?namespaces=c756ns&graphType=versionedApp&duration=60s&injectServiceNodes=true"
 
