@@ -41,4 +41,4 @@ test:
 ## demo: the whole story, unattended: v2 at 10 %, failures, rollback, fix, 10 %, 100 %, v1 deleted
 .PHONY: demo
 demo: up
-	@.venv/bin/python tools/demo.py
+	@.venv/bin/python -m tools.demo

@@ -23,7 +23,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import requests
-from demo_measure import Counts, Finding, counts_of, none_of, share
+
+from tools.demo_measure import Counts, Finding, counts_of, none_of, share
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMESPACE = "c756ns"

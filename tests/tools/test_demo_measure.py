@@ -1,13 +1,8 @@
 """The demo's judgement: what counts as 10 %, and what proves nothing."""
 
-import sys
-from pathlib import Path
-
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
-
-from demo_measure import Counts, bounds, counts_of, none_of, share
+from tools.demo_measure import Counts, bounds, counts_of, none_of, share
 
 
 def row(version: str, code: str, value: float) -> dict[str, object]:
