@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from pocket import kubeconfig, parts, processes, supervisor, tls
+from pocket import builtin, kubeconfig, parts, processes, supervisor, tls
 from pocket.client import ApiClient, answers
 from pocket.objects import name_of, namespace_of
 from pocket.parts import Part
@@ -53,7 +53,8 @@ def start(settings: Settings, say: Say) -> None:
     """Have a complete pocket running and its context current. Raises PocketError and what its parts raise."""
     _private_home(settings)
     with _only_one(settings):
-        _retire_other_code(settings)
+        if _retire_other_code(settings):
+            say("pocket's code has changed", "new control process; `make down`, `make up` renews the Envoys as well")
         _check_ports(settings)
         token = tls.ensure_token(settings.token_file)
         authority, _, _ = tls.ensure_certificate(settings.tls)
@@ -128,12 +129,13 @@ def _only_one(settings: Settings) -> Iterator[None]:
         yield
 
 
-def _retire_other_code(settings: Settings) -> None:
-    """A control process started from other source (before a `git pull`) is replaced; its pods run on meanwhile."""
+def _retire_other_code(settings: Settings) -> bool:
+    """A control process started from other source (before a `git pull`) is ended; its pods run on. Was there one?"""
     process = supervisor.recorded(settings, "control")
     noted = settings.run / "code"
-    if process is not None and (not noted.exists() or noted.read_text() != _code_digest()):
-        asyncio.run(supervisor.stop(settings, "control", grace=10))
+    if process is None or (noted.exists() and noted.read_text() == _code_digest()):
+        return False
+    return asyncio.run(supervisor.stop(settings, "control", grace=10))
 
 
 def _code_digest() -> str:
@@ -145,24 +147,29 @@ def _code_digest() -> str:
 
 def _check_ports(settings: Settings) -> None:
     """Raises PocketError for a port that somebody else has."""
-    ours = {pid for pid, _ in processes.marked(f"{settings.home}:")}
-    for port, what, variable in (
-        (settings.api_port, "the API server", "POCKET_PORT_BASE"),
-        (settings.emulator_port, "the DynamoDB emulator", "POCKET_PORT_BASE"),
-        (settings.prometheus_port, "Prometheus", "POCKET_PORT_BASE"),
-        (settings.gateway_port, "the ingress gateway", "POCKET_GATEWAY_PORT"),
+    marks = [mark for _, mark in processes.marked(f"{settings.home}:")]
+    gateway = f"{settings.home}:pod/{builtin.ISTIO_NAMESPACE}/{builtin.GATEWAY}-"
+    for port, what, variable, ours in (
+        (settings.api_port, "the API server", "POCKET_PORT_BASE", f"{settings.home}:control"),
+        (settings.emulator_port, "the DynamoDB emulator", "POCKET_PORT_BASE", f"{settings.home}:emulator"),
+        (settings.prometheus_port, "Prometheus", "POCKET_PORT_BASE", f"{settings.home}:prometheus"),
+        (settings.gateway_port, "the ingress gateway", "POCKET_GATEWAY_PORT", gateway),
     ):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-                continue
-            except OSError:
-                pass
+        if _can_bind(port) or any(mark.startswith(ours) for mark in marks):
+            continue
         holder = _listener(port)
-        if holder is None or holder.pid not in ours:
-            by = f" by {holder.name()} (pid {holder.pid})" if holder else ""
-            raise PocketError(f"port {port} for {what} is in use{by}. Stop that, or choose another with {variable}=...")
+        by = f" by {holder.name()} (pid {holder.pid})" if holder else ""
+        raise PocketError(f"port {port} for {what} is in use{by}. Stop that, or choose another with {variable}=...")
+
+
+def _can_bind(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def _listener(port: int) -> psutil.Process | None:
