@@ -1,7 +1,7 @@
 """The side panel: what one node, one edge or a whole namespace does, in numbers and over time.
 
 1. A selection (fields of a node) becomes matchers of Prometheus.
-2. Totals come from instant queries over the window, plots from range queries; all are independent.
+2. Totals come from instant queries over the window, plots from range queries; all are asked side by side.
 3. Reporters are not added up. Where receiver and sender both report a series, one of them is believed: the expression
    `sum by (all labels) (receivers) or sum by (all labels) (senders)` is the same rule as the graph's (queries.py).
 4. The rows become JSON.
@@ -16,15 +16,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from graph import response_times
 from graph.protocols import NO_RESPONSE
 from graph.queries import ENDS, REQUEST, TCP, differs, equals, selectors
+from graph.response_times import QUANTILES
 from graph.rows import Row, Series
 from graph.traffic import UNKNOWN
 
 Json = dict[str, Any]
 
 CLASSES = ("2xx", "3xx", "4xx", "5xx", "none")
-QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
 @dataclass(frozen=True)
@@ -93,11 +94,14 @@ def graph_directions(namespaces: Sequence[str]) -> dict[str, Alternatives]:
     """In: from outside the namespaces; out: to outside; total: all that touches them. See queries.selectors."""
     lost = [part for part in selectors(namespaces)[0].split(", ") if not part.startswith("reporter=")]
     into = equals("destination_workload_namespace", namespaces)
-    out_of = equals("source_workload_namespace", namespaces)
+    out_of = [
+        equals("source_workload_namespace", namespaces),
+        differs("destination_workload_namespace", namespaces),
+    ]
     return {
         "in": [[differs("source_workload_namespace", namespaces), into], lost],
-        "out": [[out_of, differs("destination_workload_namespace", namespaces)]],
-        "total": [[into], [out_of], lost],
+        "out": [out_of],
+        "total": [[into], out_of, lost],  # no series fits two of them: Prometheus has the less to compare
     }
 
 
@@ -116,15 +120,19 @@ class Window:
 
 
 def window(end: int, duration: int, points: int, scrape_interval: float) -> Window:
-    """A plot of about so many points. A rate needs four scrapes, as Grafana takes it too ($__rate_interval)."""
-    step = max(1, math.ceil(duration / points))
+    """A plot of at most so many points, for between two scrapes there is nothing to see: two for each are enough.
+
+    A rate needs four scrapes, as Grafana takes it too ($__rate_interval).
+    """
+    step = max(1, math.ceil(duration / points), int(scrape_interval / 2))
     return Window(end, duration, step, max(step, math.ceil(4 * scrape_interval)))
 
 
 def rates(metric: str, reporter: str, matching: Alternatives, seconds: int) -> str:
-    """The rates of every series that one reporter tells of."""
+    """The rates of every series that one reporter tells of, or one of several (`destination|source`)."""
+    how = "=~" if "|" in reporter else "="
     texts = [
-        f"rate({metric}{{{', '.join([f'reporter={quote(reporter)}', *matchers])}}}[{seconds}s])"
+        f"rate({metric}{{{', '.join([f'reporter{how}{quote(reporter)}', *matchers])}}}[{seconds}s])"
         for matchers in matching
     ]
     return " or ".join(texts)
@@ -137,8 +145,8 @@ def believed(metric: str, matching: Alternatives, seconds: int, labels: Sequence
     return f"(sum by ({by}) ({receivers}) or sum by ({by}) ({senders}))"
 
 
-def totals_queries(matching: Alternatives, seconds: int, first: str) -> dict[str, str]:
-    """2. The instant queries of one direction. `first`: the reporter whose response times are believed first."""
+def totals_queries(matching: Alternatives, seconds: int) -> dict[str, str]:
+    """2. The instant queries of one direction."""
     by_code = "response_code, grpc_response_status, request_protocol, response_flags, destination_service"
     queries = {
         "codes": f"sum by ({by_code}) ({believed('istio_requests_total', matching, seconds, (*ENDS, *REQUEST))}) > 0",
@@ -147,11 +155,24 @@ def totals_queries(matching: Alternatives, seconds: int, first: str) -> dict[str
         "request": f"sum({believed('istio_request_bytes_sum', matching, seconds, ENDS)})",
         "response": f"sum({believed('istio_response_bytes_sum', matching, seconds, ENDS)})",
     }
-    return queries | times_queries(matching, seconds, first)
+    return queries | histogram_queries(matching, seconds)
+
+
+def histogram_queries(matching: Alternatives, seconds: int) -> dict[str, str]:
+    """What response_times.py needs: the buckets, and the sums of the times, of both reporters."""
+
+    def of(part: str) -> str:
+        metric = f"istio_request_duration_milliseconds_{part}"
+        return rates(metric, "destination|source", matching, seconds)
+
+    return {"buckets": f"sum by (reporter, le) ({of('bucket')})", "durations": f"sum by (reporter) ({of('sum')})"}
 
 
 def times_queries(matching: Alternatives, seconds: int, first: str) -> dict[str, str]:
-    """Response times in milliseconds: the average and the quantiles."""
+    """Response times in milliseconds, one query for each, to show and to copy: they give what response_times.py does.
+
+    `first`: the reporter whose times are believed first.
+    """
 
     second = "source" if first == "destination" else "destination"
 
@@ -172,14 +193,14 @@ def times_queries(matching: Alternatives, seconds: int, first: str) -> dict[str,
     return queries
 
 
-def series_queries(matching: Alternatives, seconds: int, first: str) -> dict[str, str]:
+def series_queries(matching: Alternatives, seconds: int) -> dict[str, str]:
     """2. The range queries of one direction."""
     requests = believed("istio_requests_total", matching, seconds, (*ENDS, *REQUEST))
     failed = [[*matchers, 'response_code=~"0|[45].*"'] for matchers in matching]
     return {
         "rate": f"sum({requests})",
         "errors": f"sum({believed('istio_requests_total', failed, seconds, (*ENDS, *REQUEST))})",
-        **times_queries(matching, seconds, first),
+        **histogram_queries(matching, seconds),
         "tcpSent": f"sum({believed('istio_tcp_sent_bytes_total', matching, seconds, (*ENDS, *TCP))})",
         "tcpReceived": f"sum({believed('istio_tcp_received_bytes_total', matching, seconds, (*ENDS, *TCP))})",
     }
@@ -190,15 +211,23 @@ def direction_json(
     series: Mapping[str, Sequence[Series]],
     queries: Mapping[str, str],
     duration: int,
+    first: str,
 ) -> Json:
-    """4. One direction."""
+    """4. One direction. `first`: the reporter whose response times are believed first."""
     sent, received = scalar(totals["tcpSent"]), scalar(totals["tcpReceived"])
+    now = response_times.of_rows(totals["buckets"], totals["durations"], first)
+    plots = {name: points(found[0].points) if found else [] for name, found in series.items()}
+    times = response_times.of_series(series.get("buckets", ()), series.get("durations", ()), first)
     return {
         "http": http_json(totals["codes"], duration),
         "tcp": {"sent": sent or 0.0, "received": received or 0.0} if sent or received else None,
-        "responseTime": {name: scalar(totals[name]) for name in ("avg", *QUANTILES)},
+        "responseTime": {name: round(now[name], 4) if name in now else None for name in response_times.NAMES},
         "throughput": {name: scalar(totals[name]) for name in ("request", "response")},
-        "series": {name: points(found) for name, found in series.items()},
+        "series": {
+            **{name: plots.get(name, []) for name in ("rate", "errors")},
+            **{name: points(found) for name, found in times.items()},
+            **{name: plots.get(name, []) for name in ("tcpSent", "tcpReceived")},
+        },
         "queries": dict(queries),
     }
 
@@ -258,8 +287,6 @@ def scalar(rows: Sequence[Row]) -> float | None:
     return round(rows[0].value, 4) if rows and math.isfinite(rows[0].value) else None
 
 
-def points(found: Sequence[Series]) -> list[list[float | None]]:
+def points(found: Iterable[tuple[float, float]]) -> list[list[float | None]]:
     """A plot: pairs of unix seconds and value; None where the value is no number."""
-    return [
-        [at, round(value, 4) if math.isfinite(value) else None] for series in found[:1] for at, value in series.points
-    ]
+    return [[at, round(value, 4) if math.isfinite(value) else None] for at, value in found]

@@ -181,9 +181,12 @@ class Service:
         asked = {}
         for name, matching in directions.items():
             first = "destination" if name == "in" else "source"
-            totals = details.totals_queries(matching, window.duration, first)
-            series = details.series_queries(matching, window.rate_window, first)
+            totals = details.totals_queries(matching, window.duration)
+            series = details.series_queries(matching, window.rate_window)
+            shown = {part: text for part, text in series.items() if part not in ("buckets", "durations")}
             asked[name] = (
+                first,
+                {**shown, **details.times_queries(matching, window.rate_window, first)},
                 totals,
                 self._instant(totals.values(), window.end),
                 series,
@@ -198,10 +201,11 @@ class Service:
                 name: details.direction_json(
                     {part: instant[text].result() for part, text in totals.items()},
                     {part: ranged[text].result() for part, text in series.items()},
-                    series,
+                    shown,
                     window.duration,
+                    first,
                 )
-                for name, (totals, instant, series, ranged) in asked.items()
+                for name, (first, shown, totals, instant, series, ranged) in asked.items()
             },
         }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import threading
 import time
@@ -275,10 +276,12 @@ def test_details_and_weights_from_recorded_traffic(recorded: Prometheus, recorde
         details.Selection("service", NS, service="cmpt756s2"),
         details.Selection("app", NS, "cmpt756s2-v2", "cmpt756s2", "v2"),
     )["edge"]
-    totals = {name: recorded.query(text, now) for name, text in details.totals_queries(matching, 60, "source").items()}
-    answer = details.direction_json(totals, {}, {}, 60)
+    totals = {name: recorded.query(text, now) for name, text in details.totals_queries(matching, 60).items()}
+    answer = details.direction_json(totals, {}, {}, 60, "source")
     assert answer["http"]["rate"] == pytest.approx(0.5 + 1 / 30, abs=0.001)
     assert answer["http"]["percentError"] == pytest.approx(100 * 0.25 / (0.5 + 1 / 30), abs=0.1)
+    for name, text in details.times_queries(matching, 60, "source").items():  # the PromQL that the panel shows
+        assert answer["responseTime"][name] == pytest.approx(recorded.query(text, now)[0].value, abs=0.0001), name
     # 11 ms and half a millisecond for the network: the senders' view.
     assert answer["responseTime"]["avg"] == pytest.approx(11.5, abs=0.01)
     observed = routing.observed(
@@ -291,3 +294,23 @@ def test_report_of_a_service_that_only_speaks_tcp(recorded: Prometheus, recorded
     recorded_prometheus.state = "v1"
     tcp = recorded.query(report.bytes_query(NS, ["cmpt756db"], 60), time.time())
     assert [row.value for row in tcp] == [pytest.approx(6 * 520 * 3.2 * 60, rel=0.001)]
+
+
+def test_details_of_a_big_mesh_equal_the_promql_that_they_show(
+    recorded_prometheus: FakePrometheus, fake_kubernetes: FakeKubernetes
+) -> None:
+    """Also over time: the plots come from two queries for all quantiles, the panel shows one query for each."""
+    recorded_prometheus.state = fake_kubernetes.state = "big"
+    service = Service(Settings(prometheus_url=recorded_prometheus.url, kubernetes_url=fake_kubernetes.url))
+    try:
+        window = service.window(int(time.time()), 60, 4)
+        total = service.graph_details([NS], window)["directions"]["total"]
+        for name in ("rate", "avg", "p50", "p95", "p99"):
+            shown = service.prometheus().query_range(total["queries"][name], window.start, window.end, window.step)
+            assert len(shown) == 1
+            wanted = {round(at): value for at, value in shown[0].points if math.isfinite(value)}
+            found = {round(at): value for at, value in total["series"][name]}
+            assert found == pytest.approx(wanted, abs=0.001), name
+            assert wanted, name
+    finally:
+        service.close()

@@ -12,12 +12,32 @@ test('arrow keys go to the nearest node in their direction', () => {
   assert.equal(neighbour(places, places[0], 'ArrowLeft'), null);
 });
 
-test('labels move off names, and stay where nothing is in the way', () => {
-  const rect = (x, y) => ({ x1: x, x2: x + 20, y1: y, y2: y + 10 });
-  const moves = shifts([{ id: 'free', rect: rect(100, 0) }, { id: 'covered', rect: rect(0, 0) }, { id: 'second', rect: rect(100, 2) }], [rect(5, 5)]);
-  assert.equal(moves.get('free'), 0);
-  assert.ok(moves.get('covered') < 0);
-  assert.notEqual(moves.get('second'), 0);
+const level = (x, y) => (t) => ({ x: x + 200 * (t - 0.5), y });
+
+test('labels stay in the middle where nothing is in the way, and slide along their edge where something is', () => {
+  const name = { x1: -10, x2: 10, y1: -10, y2: 10 };
+  const moves = shifts([{ id: 'free', width: 20, height: 10, at: level(500, 0) }, { id: 'covered', width: 20, height: 10, at: level(0, 0) }], [name]);
+  assert.deepEqual(moves.get('free'), { x: 0, y: 0 });
+  assert.ok(Math.abs(moves.get('covered').x) >= 20);
+  assert.equal(moves.get('covered').y, 0);
+});
+
+test('where two edges cross, neither label stands on the other edge', () => {
+  const falling = (t) => ({ x: 200 * t, y: 200 * t });
+  const rising = (t) => ({ x: 200 * t, y: 200 - 200 * t });
+  const moves = shifts([{ id: 'falling', width: 30, height: 18, at: falling }, { id: 'rising', width: 30, height: 36, at: rising }], []);
+  const where = (id, at) => ({ x: at(0.5).x + moves.get(id).x, y: at(0.5).y + moves.get(id).y });
+  for (const [id, at, other, size] of [['falling', falling, rising, [30, 18]], ['rising', rising, falling, [30, 36]]]) {
+    const { x, y } = where(id, at);
+    for (let t = 0; t <= 1; t += 1 / 48) assert.ok(Math.abs(other(t).x - x) >= size[0] / 2 || Math.abs(other(t).y - y) >= size[1] / 2, `${id} stands on the other`);
+  }
+});
+
+test('a label for which its whole edge is too short moves up or down', () => {
+  const short = (t) => ({ x: 40 * t, y: 0 });
+  const moves = shifts([{ id: 'e', width: 36, height: 18, at: short }], [{ x1: -20, x2: 60, y1: -4, y2: 30 }]);
+  assert.equal(moves.get('e').x, 0);
+  assert.ok(moves.get('e').y < 0);
 });
 
 test('the picture is fitted between its margins, never blown up too far', () => {
