@@ -45,8 +45,10 @@ need_cli() { command -v "$1" >/dev/null || missing_cli "$1" "$2"; }
 logged_in() {
     local cure=$1 said
     shift
-    said=$("$@" 2>&1 >/dev/null </dev/null) ||
-        die "not logged in to $title. $cure ($1 says: $(grep -v '^ *$' <<<"$said" | tail -n 1))"
+    if ! said=$("$@" 2>&1 >/dev/null </dev/null); then
+        said=$(grep -iE 'error|unable|expired|denied' <<<"$said" | head -n 1 || true)
+        die "not logged in to $title. $cure ($1 says: ${said:-nothing})"
+    fi
 }
 
 # The output of a command; nothing where it fails because there is no such thing: unless_missing PATTERN COMMAND...
@@ -109,7 +111,9 @@ start() {
     local state
     state=$(vendor_state)
     not_now "$state"
-    hint="$cluster_title may be half made, and cost money: the same command goes on with it, make -f $vendor.mak stop clears it away"
+    if [[ $state != running ]]; then
+        hint="$cluster_title may be half made, and cost money: the same command goes on with it, make -f $vendor.mak stop clears it away"
+    fi
     case $state in
         none)
             say "making $cluster_title (this takes some minutes)"
@@ -194,8 +198,9 @@ remove_context() {
 }
 
 stop() {
-    local state left end=$((SECONDS + ${LEFT_WAIT:-120}))
+    local state left end
     state=$(vendor_state)
+    if [[ $state == busy ]]; then not_now busy; fi
     hint="$cluster_title is not all gone, and may cost money: run make -f $vendor.mak stop again"
     case $state in
         running | down)
@@ -211,6 +216,8 @@ stop() {
             ;;
     esac
     vendor_delete "$state"
+    # Lists of things lag behind.
+    end=$((SECONDS + ${LEFT_WAIT:-120}))
     left=$(vendor_costs)
     while [[ -n $left ]] && ((SECONDS < end)); do
         sleep "${POLL:-5}"
@@ -257,6 +264,7 @@ enter() {
     kubectl config use-context "$context"
 }
 
+case $verb in ls | lscl) ;; *) need_cli kubectl "make setup, which puts one into this folder" ;; esac
 if [[ $verb == cd ]]; then
     enter
     exit 0

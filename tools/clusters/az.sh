@@ -79,14 +79,15 @@ vendor_delete() {
 # What is in the two groups, each thing with its kind; an empty group costs nothing, but ours should be gone too.
 vendor_costs() {
     set -e
-    local name there
-    for name in "$group" "$node_group"; do
-        there=$(az group exists --name "$name")
-        if [[ $there == true ]]; then
-            say "resource group  $name"
-            az resource list --resource-group "$name" --query '[].[type, name]' --output tsv | sed 's/^/in it           /'
-        fi
-    done
+    local ours there
+    ours=$(group_is)
+    if [[ $ours == ours ]]; then list_group "$group"; fi
+    there=$(az group exists --name "$node_group")
+    if [[ $there == true ]]; then list_group "$node_group"; fi
+}
+list_group() {
+    say "resource group  $1"
+    az resource list --resource-group "$1" --query '[].[type, name]' --output tsv | sed 's/^/in it           /'
 }
 
 vendor_clusters() {

@@ -10,9 +10,9 @@ place=(--location "$zone")
 
 vendor_check() {
     need_cli gcloud "https://cloud.google.com/sdk/docs/install"
-    need_cli gke-gcloud-auth-plugin "gcloud components install gke-gcloud-auth-plugin"
+    case $verb in ls | lscl | down) ;; *) need_cli gke-gcloud-auth-plugin "gcloud components install gke-gcloud-auth-plugin" ;; esac
     logged_in "Type: gcloud auth login." gcloud auth print-access-token --quiet
-    project=$(gcloud config get project --quiet 2>/dev/null)
+    project=$(unless_missing '^\(unset\)' gcloud config get project --quiet)
     [[ -n $project ]] || die "gcloud has no project: gcloud config set project PROJECT"
 }
 

@@ -19,7 +19,8 @@ vendor_state() {
     local said code=0
     said=$(minikube status "${profile[@]}" --format '{{.Host}} {{.APIServer}}') || code=$?
     case "$code $said" in
-        85* | *Nonexistent*) say none ;;
+        85*) say none ;;
+        *Nonexistent*) say broken ;;
         "0 Running Running") say running ;;
         *Running* | *Stopped* | *Paused*) say down ;;
         *) die "minikube status says: $said" ;;
@@ -41,7 +42,9 @@ vendor_credentials() {
     kubectl config use-context "$context"
 }
 
-vendor_delete() { minikube delete "${profile[@]}"; }
+vendor_delete() {
+    if [[ $1 != none ]]; then minikube delete "${profile[@]}"; fi
+}
 
 # Nothing of it costs money; what there is, is the cluster.
 vendor_costs() {

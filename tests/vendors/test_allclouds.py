@@ -1,0 +1,185 @@
+"""allclouds.mak: everything in one list, whatever fails; and all of it stopped, after asking."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.vendors.clouds import CONTEXTS, VENDORS, Clouds, kubernetes
+from tools.allclouds import Part, Seen, look, report, running
+
+TABLES = '''import os, sys
+with open(os.environ["NOTES"], "a") as notes:
+    print("tables", *sys.argv[1:], os.environ["AWS_REGION"], repr(os.environ["DYNAMODB_URL"]), file=notes)
+if os.environ.get("NO_KEYS"):
+    sys.exit("list failed at AWS: Unable to locate credentials")
+if "list" in sys.argv:
+    print("Music-c756    ACTIVE  7 read and 3 write units\\nMusic-others  ACTIVE  no units: on demand")
+'''
+POCKET = '''import os, sys
+with open(os.environ["NOTES"], "a") as notes:
+    print("pocket", *sys.argv[1:], file=notes)
+print("NAME    STATE\\npocket  " + os.environ.get("POCKET", "stopped"))
+'''
+
+
+class Everything(Clouds):
+    """All vendors at once, with modules in the place of the tables and of pocket."""
+
+    def prepare(self, *names: str) -> None:
+        for name in names:
+            VENDORS[name](self)
+        kubernetes(self)
+        for package, module, text in (("db", "tables", TABLES), ("pocket", "__main__", POCKET)):
+            (self.checkout / package).mkdir(exist_ok=True)
+            (self.checkout / package / f"{module}.py").write_text(text)
+        self.notes = self.checkout / "notes"
+        self.env |= {"NOTES": str(self.notes), "GATLING_RESULTS": str(self.checkout / "results")}
+
+    def noted(self) -> list[str]:
+        return self.notes.read_text().splitlines() if self.notes.exists() else []
+
+
+@pytest.fixture
+def everything(tmp_path: Path, checkout: Path) -> Everything:
+    made = Everything(tmp_path / "clouds", checkout)
+    made.prepare("gcp", "mk", "az", "eks")
+    return made
+
+
+def section(text: str, title: str) -> list[str]:
+    """The lines below a title."""
+    lines = text.splitlines()
+    start = lines.index(title) + 1
+    rest = lines[start:]
+    return [line.strip() for line in rest[: next((i for i, x in enumerate(rest) if not x.startswith(" ")), len(rest))]]
+
+
+def test_ls_shows_all_of_it(everything: Everything) -> None:
+    everything.world("running", *CONTEXTS.values())
+    done = everything.make("allclouds.mak", "ls")
+    assert done.returncode == 0, done.stderr
+    assert "load balancer   a0123" in section(done.stdout, "Amazon EKS")
+    assert "node            i-1\tt3.large" in section(done.stdout, "Amazon EKS")
+    assert "resource group  c756-nodes" in section(done.stdout, "Azure AKS")
+    assert "cluster         c756\tRUNNING" in section(done.stdout, "Google GKE")
+    assert section(done.stdout, "minikube") == ["cluster         minikube  running"]
+    assert "Music-c756    ACTIVE  7 read and 3 write units" in section(done.stdout, "DynamoDB tables in us-west-2")
+    assert set(CONTEXTS.values()) <= set(section(done.stdout, "contexts of kubectl"))
+    assert "No load job runs" in section(done.stdout, "load jobs on this machine")[0]
+    assert "tables list us-west-2 ''" in everything.noted(), "AWS, whatever the current cluster uses"
+    assert "Not seen" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    "failing", ["aws ec2 describe-vpcs", "az group exists", "gcloud compute disks", "minikube status"]
+)
+def test_ls_goes_on_where_one_fails(everything: Everything, failing: str) -> None:
+    everything.world("running")
+    everything.rule(f"^{failing}", "boom: no route to host\n", 1)
+    done = everything.make("allclouds.mak", "ls")
+    assert done.returncode == 0
+    titles = {"aws": "Amazon EKS", "az": "Azure AKS", "gcloud": "Google GKE", "minikube": "minikube"}
+    broken = titles.pop(failing.split()[0])
+    assert section(done.stdout, broken)[0].startswith("could not be seen: ")
+    assert "boom: no route to host" in done.stdout
+    assert done.stdout.rstrip().endswith(f"Not seen, so nothing is known about: {broken}")
+    for title in titles.values():
+        assert not section(done.stdout, title)[0].startswith("could not")
+
+
+def test_ls_says_one_line_for_what_is_not_installed_or_logged_in(everything: Everything) -> None:
+    (everything.folder / "az").unlink()
+    everything.rule("^gcloud auth", "ERROR: expired\n", 1)
+    done = everything.make("allclouds.mak", "ls", NO_KEYS="1")
+    assert done.returncode == 0
+    assert section(done.stdout, "Azure AKS") == [
+        "az is not installed, and Azure AKS cannot be used without it: "
+        "https://learn.microsoft.com/cli/azure/install-azure-cli"
+    ]
+    assert "not logged in to Google GKE" in section(done.stdout, "Google GKE")[0]
+    assert section(done.stdout, "Amazon EKS") == ["nothing"]
+    assert done.stdout.rstrip().endswith("about: Google GKE, DynamoDB tables in us-west-2")
+
+
+def test_a_part_that_hangs_or_does_not_exist_is_said(tmp_path: Path) -> None:
+    hangs = look(Part("x", (sys.executable, "-c", "import time; time.sleep(60)")), {}, seconds=0.2)
+    assert hangs.problem == "no answer within 0 s"
+    assert "No such file" in look(Part("x", (str(tmp_path / "nothing"),)), {}).problem
+    assert "x\n  could not be seen: no answer" in report([hangs])
+
+
+def test_stop_stops_what_is_ours_in_order(everything: Everything) -> None:
+    everything.world("running", *CONTEXTS.values(), "other")
+    done = everything.make("allclouds.mak", "stop", YES="1", POCKET="running")
+    assert done.returncode == 0, done.stderr
+    stopped = [line.removeprefix("--- stopping: ") for line in done.stdout.splitlines() if line.startswith("--- ")]
+    assert stopped == ["Amazon EKS", "Azure AKS", "Google GKE", "minikube", "pocket", "DynamoDB tables in us-west-2"]
+    assert set(everything.states.values()) == {"none"}
+    assert everything.contexts == (["other"], "other")
+    assert "Music-others" not in done.stdout
+    assert "tables clean --yes us-west-2 ''" in everything.noted()
+    assert "pocket stop" in everything.noted()
+
+
+def test_stop_goes_on_where_one_cannot_be_stopped(everything: Everything) -> None:
+    everything.world("running")
+    everything.rule("^eksctl delete", "boom: still in use\n", 1)
+    done = everything.make("allclouds.mak", "stop", YES="1", KEEP_TABLES="1")
+    assert done.returncode != 0
+    assert "boom: still in use" in done.stderr
+    assert "Amazon EKS could not be stopped (exit code 1, see above)" in done.stderr
+    assert everything.states == {"eks": "running", "az": "none", "gcp": "none", "mk": "none"}
+
+
+def test_stop_of_one_cluster(everything: Everything) -> None:
+    for cli in ("aws", "az", "minikube"):
+        (everything.folder / cli).unlink()
+    everything.world("running", "gcp756")
+    done = everything.make("allclouds.mak", "stop", YES="1", KEEP_TABLES="1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert everything.states["gcp"] == "none"
+    assert everything.contexts == ([], "")
+    assert done.stdout.rstrip().endswith("everything is stopped")
+    assert not any("clean" in line for line in everything.noted())
+    again = everything.make("allclouds.mak", "stop", YES="1", KEEP_TABLES="1")
+    assert again.stdout.rstrip().endswith("nothing runs")
+
+
+@pytest.mark.parametrize(("answer", "stops"), [("", False), ("y\n", False), ("no\n", False), ("yes\n", True)])
+def test_stop_asks(everything: Everything, answer: str, stops: bool) -> None:
+    for cli in ("aws", "az", "minikube"):
+        (everything.folder / cli).unlink()
+    everything.world("running", "gcp756")
+    done = subprocess.run(
+        ["make", "-f", "allclouds.mak", "stop", "KEEP_TABLES=1"], cwd=everything.checkout, env=everything.env,
+        capture_output=True, text=True, timeout=180, input=answer,
+    )  # fmt: skip
+    assert "Stop and delete all this? Type yes: " in done.stdout
+    assert "cluster         c756\tRUNNING" in done.stdout, "it says what it would stop"
+    assert (everything.states["gcp"] == "none") == stops
+    assert ("nothing was stopped" in done.stderr) != stops
+    assert (done.returncode == 0) == stops
+
+
+def test_stop_says_what_it_could_not_see(everything: Everything) -> None:
+    everything.world("none")
+    everything.rule("^az account", "ERROR: expired\n", 1)
+    done = everything.make("allclouds.mak", "stop", YES="1", KEEP_TABLES="1")
+    assert done.returncode != 0
+    assert "Azure AKS could not be seen: vendor.sh: not logged in to Azure AKS" in done.stderr
+    assert "everything is stopped" not in done.stdout
+    assert "nothing runs" not in done.stdout
+
+
+def test_what_counts_as_running() -> None:
+    jobs = Part("load jobs on this machine", (), ("kill",))
+    assert running(Seen(jobs, ("PID   SIMULATION", "17    ReadMusicSim")), "c756") == ("17    ReadMusicSim",)
+    assert running(Seen(jobs, ("No load job runs. To start one: ...",)), "c756") == ()
+    pocket = Part("pocket", (), ("stop",))
+    assert running(Seen(pocket, ("NAME STATE", "pocket running x")), "c756") == ("pocket running x",)
+    assert running(Seen(pocket, ("NAME STATE", "pocket stopped x")), "c756") == ()
+    assert running(Seen(Part("contexts of kubectl", ()), ("CURRENT NAME", "* a")), "c756") == ()

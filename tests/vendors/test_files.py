@@ -1,0 +1,57 @@
+"""The makefiles of clusters: strict, explained, the same verbs everywhere, versions in one place."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import StandIns
+
+ROOT = Path(__file__).resolve().parents[2]
+VERBS = {"start", "stop", "up", "down", "ls", "lscl", "status", "cd"}
+FILES = {"eks.mak": VERBS, "az.mak": VERBS, "gcp.mak": VERBS, "mk.mak": VERBS, "allclouds.mak": {"ls", "stop"}}
+
+
+def rules(file: str) -> dict[str, str]:
+    return dict(re.findall(r"^## ([\w-]+): (.+)$", (ROOT / file).read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("file", ["clusters.mak", "allclouds.mak"])
+def test_strict_and_explained(file: str) -> None:
+    text = (ROOT / file).read_text()
+    for line in ("SHELL := bash", ".SHELLFLAGS := -eu -o pipefail -c", ".DELETE_ON_ERROR:"):
+        assert line in text
+    targets = set(re.findall(r"^([\w-]+):", text, re.MULTILINE))
+    assert targets == set(rules(file)) == set(re.findall(r"^\.PHONY: ([\w-]+)$", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_help_lists_the_verbs_and_make_n_runs_nothing(standins: StandIns, file: str) -> None:
+    said = standins.run("make", "-f", file, cwd=ROOT).stdout
+    explained = rules("allclouds.mak" if file == "allclouds.mak" else "clusters.mak")
+    assert explained.keys() - {"help"} == FILES[file]
+    for verb, text in explained.items():
+        assert re.search(rf"^ +{verb} +{re.escape(text)}$", said, re.MULTILINE)
+        assert standins.run("make", "-n", "-f", file, verb, cwd=ROOT).returncode == 0
+    assert standins.calls == []
+
+
+def test_every_pin_is_used_and_stands_nowhere_else() -> None:
+    pins = dict(re.findall(r"^(\w+) = (\S+)$", (ROOT / "versions.mak").read_text(), re.MULTILINE))
+    exported = re.search(r"^export (.+)$", (ROOT / "versions.mak").read_text(), re.MULTILINE)
+    assert exported
+    assert set(exported[1].split()) == set(pins)
+    scripts = {path: path.read_text() for path in [*(ROOT / "tools/clusters").glob("*.sh"), ROOT / "tools/vendor.sh"]}
+    everything = "\n".join(scripts.values())
+    for name, value in pins.items():
+        assert re.search(rf"\$\{{?{name}\b", everything), f"{name} is not used"
+        if len(value) > 2:
+            assert value not in everything, f"{value} stands there as well"
+
+
+def test_every_vendor_names_its_documentation() -> None:
+    for name, host in {"eks": "docs.aws.amazon.com", "az": "learn.microsoft.com", "gcp": "cloud.google.com",
+                       "mk": "minikube.sigs.k8s.io"}.items():  # fmt: skip
+        assert f"https://{host}/" in (ROOT / f"tools/clusters/{name}.sh").read_text()
