@@ -19,8 +19,11 @@ CLUSTER = c756
 AZ_LOCATION = westus2
 GCP_ZONE = us-west1-a
 
+# On EKS: the ARN of a role that may use the tables (docs/clusters.md says how to make it). The datastore then needs no keys.
+DB_ROLE =
+
 # From where Kiali, Grafana and Prometheus of a cloud's cluster may be seen: addresses or ranges (203.0.113.7,198.51.100.0/24),
 # or auto: this machine's address as the internet sees it. There is no login; everything is view-only.
 ALLOW_FROM = auto
 
-export REGISTRY OWNER PLATFORMS REGION TABLE_SUFFIX CLUSTER AZ_LOCATION GCP_ZONE ALLOW_FROM
+export REGISTRY OWNER PLATFORMS REGION TABLE_SUFFIX CLUSTER AZ_LOCATION GCP_ZONE ALLOW_FROM DB_ROLE

@@ -119,12 +119,21 @@ def as_it_should_be(
     return names.get(chart.release) == f"{chart.chart}-{chart.version}" and (values or {}) == (wanted_values or {})
 
 
-def install(chart: Chart) -> list[str]:
+def platform(chart: Chart, version: str) -> str:
+    """The name of a platform that this chart must know of, from the server's version; mostly none.
+
+    GKE keeps network plugins in a folder of its own, and lets pods as important as istio-cni's only into namespaces
+    with a quota: https://istio.io/latest/docs/ambient/install/platform-prerequisites/#google-kubernetes-engine-gke
+    """
+    return "gke" if chart.release == "istio-cni" and "-gke." in version else ""
+
+
+def install(chart: Chart, on: str = "") -> list[str]:
     """The helm command. --wait: until its pods are ready. https://helm.sh/docs/helm/helm_upgrade/"""
     return [
         "upgrade", "--install", chart.release, chart.chart, "--repo", chart.repository, "--version", chart.version,
         "--namespace", NAMESPACE, "--create-namespace", "--values", f"{ADDONS}/{chart.release}.yaml",
-        "--wait", "--timeout", f"{PATIENCE}s",
+        *(["--set", f"global.platform={on}"] if on else []), "--wait", "--timeout", f"{PATIENCE}s",
     ]  # fmt: skip
 
 
@@ -150,7 +159,7 @@ def _grafana_password() -> None:
         _run("kubectl", "create", "-f", "-", piped=manifest)
 
 
-def _bring_up_to_date(chart: Chart, release: Release | None) -> None:
+def _bring_up_to_date(chart: Chart, release: Release | None, on: str) -> None:
     import yaml
 
     name = f"{chart.release} ({chart.chart} {chart.version})"
@@ -164,12 +173,14 @@ def _bring_up_to_date(chart: Chart, release: Release | None) -> None:
             _run("helm", "get", "values", chart.release, "--namespace", NAMESPACE, "--output", "json") or "null"
         )
         target = yaml.safe_load((ROOT / ADDONS / f"{chart.release}.yaml").read_text(encoding="utf-8"))
+        if on:
+            target = {**(target or {}), "global": {**(target or {}).get("global", {}), "platform": on}}
         if as_it_should_be(chart, release, listed, values, target):
             _say(f"{name} is there")
             return
     _say(f"{name}: installing, and waiting for its pods, at most {PATIENCE} s")
     try:
-        _run("helm", *install(chart))
+        _run("helm", *install(chart, on))
     except AddonError as error:
         pods = subprocess.run(
             ["kubectl", "--namespace", NAMESPACE, "get", "pods"], text=True, capture_output=True, check=False
@@ -203,7 +214,7 @@ def _wait_for_address() -> None:
 
 def provide() -> None:
     """Look at the current cluster and install what it lacks. Raises AddonError."""
-    _run("kubectl", "get", "--raw", "/version")
+    version = _run("kubectl", "get", "--raw", "/version")
     secrets = _run("kubectl", "--namespace", NAMESPACE, "get", "secrets", "-l", "owner=helm", "--output", "json")
     known = charts((ROOT / ADDONS / "charts.txt").read_text(encoding="utf-8"))
     names = {chart.release for chart in known}
@@ -218,9 +229,12 @@ def provide() -> None:
     if shutil.which("helm") is None:
         raise AddonError(f"helm is not installed, and this cluster lacks {todo[0].release} and more: {HELM}")
     for chart in todo:
+        on = platform(chart, version)
+        if on == "gke":
+            _run("kubectl", "apply", "-f", f"{ADDONS}/gke-quota.yaml")
         if chart.release == PROMETHEUS:
             _grafana_password()
-        _bring_up_to_date(chart, ours.get(chart.release))
+        _bring_up_to_date(chart, ours.get(chart.release), on)
     _run("kubectl", "apply", "-f", f"{ADDONS}/sidecars.yaml")
     _run("kubectl", "apply", "-k", "cluster/dashboards")
     _wait_for_address()

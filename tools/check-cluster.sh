@@ -27,11 +27,11 @@ has_cni_if_needed() {
 }
 
 kubectl get --raw /version >/dev/null || die "the cluster of context \"$context\" does not answer (see above)."
-need "Istio's kinds" "install Istio 1.22 or newer" kubectl get --raw /apis/networking.istio.io/v1
+need "Istio's kinds" "make -f k8s.mak provision installs Istio" kubectl get --raw /apis/networking.istio.io/v1
 need "Istio's ingress gateway" "istio-ingressgateway in istio-system" \
     kubectl -n istio-system rollout status deployment/istio-ingressgateway --timeout=1s
-need "istio-cni" "install Istio with its CNI plugin" has_cni_if_needed
-need "the Prometheus operator's kinds" "install kube-prometheus-stack" kubectl get --raw /apis/monitoring.coreos.com/v1
+need "istio-cni" "Istio must be installed with its CNI plugin" has_cni_if_needed
+need "the Prometheus operator's kinds" "make -f k8s.mak provision installs Prometheus" kubectl get --raw /apis/monitoring.coreos.com/v1
 need "Prometheus" "Service prometheus in istio-system" kubectl -n istio-system get service prometheus
 
 if ((${#missing[@]} > 0)); then

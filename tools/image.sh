@@ -12,7 +12,7 @@
 #   kind       docker build, loaded into the nodes
 #   others     docker buildx build, pushed to REGISTRY/OWNER (config.mak)
 #
-# A tag says which version; the pin behind it says which build, so that what runs is what was built last. It is the
+# A tag says which version, and in a registry a second one which commit; the pin behind it says which build, so that what runs is what was built last. It is the
 # digest, or, where nodes hold images without a registry and so without a digest, an ending of the tag.
 source "$(dirname "$0")/lib.sh"
 cd "$root"
@@ -34,12 +34,13 @@ tag_of() {
     say "${REGISTRY:?set it in config.mak and use make}/${OWNER:?set it in config.mak and use make}/cmpt756$base:$version"
 }
 
-revision() { git rev-parse HEAD 2>/dev/null || say unknown; }
+# The commit that this is built from, with -dirty where files differ from it; $1: digits.
+revision() { git describe --always --abbrev="$1" --dirty --exclude='*' 2>/dev/null || say unknown; }
 
 # Build $1 (name) as $2 (tag) from $3 (Dockerfile) with fingerprint $4 for cluster kind $5; sets the variable `pin`.
 make_image() {
     local name=$1 tag=$2 dockerfile=$3 print=$4 kind=$5 built metadata
-    local labels=(--label "org.opencontainers.image.revision=$(revision)")
+    local labels=(--label "org.opencontainers.image.revision=$(revision 40)") tags
     pin=-${print:0:12}
     case $kind in
         pocket)
@@ -56,9 +57,12 @@ make_image() {
             ;;
         registry)
             metadata=$(mktemp)
+            # A second tag leads from the registry to the commit.
+            tags=(-t "$tag")
+            if [[ $(revision 12) != unknown ]]; then tags+=(-t "$tag-$(revision 12)"); fi
             # Options: https://docs.docker.com/reference/cli/docker/buildx/build/
             docker buildx build --platform "${PLATFORMS:?set it in config.mak and use make}" "${labels[@]}" \
-                --push --metadata-file "$metadata" -t "$tag" -f "$dockerfile" .
+                --push --metadata-file "$metadata" "${tags[@]}" -f "$dockerfile" .
             pin=@$(python -c 'import json, sys; print(json.load(open(sys.argv[1]))["containerimage.digest"])' "$metadata")
             rm -f "$metadata"
             ;;

@@ -4,7 +4,8 @@
 #   c756-auth   the key that signs tokens and the loader's credential: JWT_SECRET and LOADER_TOKEN from the environment,
 #               else random. Made once and then left alone, so that tokens stay valid.
 #   c756-aws    what the datastore signs its requests to DynamoDB with: from the usual AWS sources (environment, profile,
-#               role). Brought up to date each time; absent where there are no credentials.
+#               role). Brought up to date each time; absent where there are no credentials, or where the datastore has
+#               a role of its own (DB_ROLE in config.mak, EKS), which its service account is told here.
 source "$(dirname "$0")/lib.sh"
 cd "$root"
 
@@ -13,6 +14,14 @@ if ! kubectl -n "$namespace" get secret c756-auth -o name --ignore-not-found | g
 fi
 
 settings=$(tools/dynamodb-env.sh)
+if [[ -n ${DB_ROLE:-} && -z $settings ]]; then
+    tools/apply.sh cluster/service-accounts.yaml
+    # https://docs.aws.amazon.com/eks/latest/userguide/associate-service-account-role.html
+    kubectl -n "$namespace" annotate --overwrite serviceaccount cmpt756db "eks.amazonaws.com/role-arn=$DB_ROLE"
+    # Keys would be preferred to the role.
+    kubectl -n "$namespace" delete secret c756-aws --ignore-not-found
+    exit 0
+fi
 manifest=$(
     export_lines "$settings"
     python tools/secret.py aws
@@ -20,5 +29,5 @@ manifest=$(
 if [[ -n $manifest ]]; then
     kubectl apply --server-side --force-conflicts -f - <<<"$manifest" >/dev/null
 else
-    say "no AWS credentials found: the datastore needs a role of its own (EKS), or run this again with AWS_PROFILE set"
+    say "no AWS credentials found: the datastore needs a role of its own (DB_ROLE in config.mak, on EKS), or run this again with AWS_PROFILE set"
 fi

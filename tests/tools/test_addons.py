@@ -179,6 +179,18 @@ def test_changed_values_are_applied(empty: StandIns, checkout: Path) -> None:
     assert changes(empty) == [upgrade(CHARTS[-1]), *AFTERWARDS]
 
 
+def test_gke_needs_to_be_named_to_istio_cni(empty: StandIns, checkout: Path) -> None:
+    empty.answer("get --raw /version", '{"gitVersion":"v1.35.0-gke.1234"}')
+    run(empty, checkout)
+    quota = "kubectl apply -f cluster/addons/gke-quota.yaml"
+    expected = [quota, upgrade(CHARTS[1]).replace(" --wait", " --set global.platform=gke --wait")]
+    assert [call for call in changes(empty) if "gke" in call] == expected
+    installed(empty)
+    empty.answer("helm get values istio-cni ", '{"global":{"platform":"gke"}}')
+    run(empty, checkout)
+    assert changes(empty) == [quota, *AFTERWARDS]
+
+
 def test_a_failure_stops_everything_and_shows_the_pods(empty: StandIns, checkout: Path) -> None:
     empty.answer("helm upgrade --install istiod", "Error: context deadline exceeded\n", 1)
     empty.answer("get pods", "istiod-1 0/1 Pending\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,25 @@ def test_a_cloud_gets_images_from_the_registry_by_digest(standins: StandIns, che
     ]
     assert "image ghcr.io/someone/cmpt756s2:v1@sha256:d1" in said
     assert pins(standins, checkout) == {"PIN_S2_V1": "@sha256:d1", "PIN_S1": "@sha256:d1"}
+
+
+def test_a_tag_and_a_label_lead_to_the_commit(standins: StandIns, checkout: Path, registry: Path) -> None:
+    def git(*arguments: str) -> str:
+        identity = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+        done = subprocess.run(["git", *identity, *arguments], cwd=checkout, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    git("init", "--quiet")
+    git("add", "s1")
+    git("commit", "--quiet", "--message", "first")
+    commit = git("rev-parse", "HEAD")
+    build(standins, checkout, "s1")
+    (checkout / "s1/app.py").write_text("changed\n")
+    build(standins, checkout, "s1")
+    tags = [re.findall(r"-t (\S+)", line) for line in registry.read_text().splitlines()]
+    tag = "ghcr.io/someone/cmpt756s1:v1"
+    assert tags == [[tag, f"{tag}-{commit[:12]}"], [tag, f"{tag}-{commit[:12]}-dirty"]]
+    assert f"--label org.opencontainers.image.revision={commit} " in registry.read_text()
 
 
 def test_only_what_changed_is_built_again(standins: StandIns, checkout: Path, registry: Path) -> None:

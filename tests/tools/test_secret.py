@@ -57,6 +57,31 @@ def test_aws_credentials_are_brought_up_to_date(standins: StandIns, checkout: Pa
     assert GIVEN not in "".join(standins.calls) + done.stdout + done.stderr
 
 
+def test_a_role_takes_the_place_of_keys(standins: StandIns, checkout: Path) -> None:
+    standins.answer("get secret c756-auth", "secret/c756-auth\n")
+    role = "arn:aws:iam::123456789012:role/c756-db"
+    keys = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": GIVEN, "DB_ROLE": role}
+    done = standins.run("tools/secrets.sh", cwd=checkout, env=keys)
+    assert done.returncode == 0, done.stderr
+    assert "name: cmpt756db" in standins.stdin("apply -f -")[0]
+    assert standins.calls[-2:] == [
+        f"kubectl -n c756ns annotate --overwrite serviceaccount cmpt756db eks.amazonaws.com/role-arn={role}",
+        "kubectl -n c756ns delete secret c756-aws --ignore-not-found",
+    ]
+    assert not any("--server-side" in call for call in standins.calls)
+
+
+def test_on_pocket_the_role_means_nothing(standins: StandIns, checkout: Path) -> None:
+    standins.answer("get secret c756-auth", "secret/c756-auth\n")
+    standins.answer("config current-context", "pocket\n")
+    (checkout / "pocket").mkdir()
+    (checkout / "pocket/__main__.py").write_text('print("DYNAMODB_URL=http://127.0.0.1:20001")\n')
+    done = standins.run("tools/secrets.sh", cwd=checkout, env={"DB_ROLE": "arn:aws:iam::123456789012:role/c756-db"})
+    assert done.returncode == 0, done.stderr
+    assert not any("annotate" in call for call in standins.calls)
+    assert decoded(standins.stdin("apply --server-side")[0])["AWS_ACCESS_KEY_ID"] == "pocket"
+
+
 def test_a_key_that_is_too_short_stops_the_deployment(standins: StandIns, checkout: Path) -> None:
     done = standins.run("tools/secrets.sh", cwd=checkout, env={"JWT_SECRET": "short"})
     assert done.returncode != 0
