@@ -29,8 +29,9 @@ NO_VERSION = "none"
 """The column of requests that reached no version."""
 
 REST = (
-    "More was sent on than came in. A service sends requests of its own, too: its readiness checks ask the service "
-    "behind it, for each pod once in the period of its readinessProbe; and what is tried again goes out twice."
+    "What comes in and what goes out is counted by two sidecars, and each is read at a moment of its own: in a short "
+    "window they differ by a few requests either way. More went out than came in where a service asks without having "
+    "been asked: what it tried again, and on Istio its readiness checks, while nobody calls (pocket counts none)."
 )
 
 _IN = "source_workload_namespace, source_workload, destination_workload, destination_canonical_revision, "

@@ -30,7 +30,8 @@ def text(report: Json) -> str:
         return "\n".join([*lines, "No requests in the window."])
     lines += _table(report, "Requests", lambda number: str(number["requests"]))
     lines += ["", *_table(report, "Requests per second", lambda number: f"{number['rate']:.3f}")]
-    if report["total"]["notPassedOn"]["rest"]["requests"] < 0:
+    rests = [part["notPassedOn"]["rest"]["requests"] for part in (*report["versions"], report["total"])]
+    if any(rests) and not _over_tcp(report):
         lines += textwrap.wrap(f"(*) {report['rest']}", 100, initial_indent="  ", subsequent_indent="  ")
     lines += ["", *_codes(report), "", *_weights(report["weights"]), ""]
     lines += textwrap.wrap(f"Rounding: {report['rounding']}", 100)
@@ -48,8 +49,7 @@ def lines_of(report: Json) -> list[tuple[str, list[str]]]:
         ("  of these from other services", ["in", "mesh"]),
     ]
     rows += [(f"out: to {target}", ["out", "services", target]) for target in report["total"]["out"]["services"]]
-    over_tcp = report["total"]["bytes"] and not report["total"]["out"]["services"]
-    rest = "passed on over TCP, as bytes" if over_tcp else "less its own checks, retries (*)"
+    rest = "passed on over TCP, as bytes" if _over_tcp(report) else "what neither explains (*)"
     return [
         *rows,
         ("out: total", ["out", "total"]),
@@ -58,6 +58,11 @@ def lines_of(report: Json) -> list[tuple[str, list[str]]]:
         ("  refused (4xx other than 404)", ["notPassedOn", "refused"]),
         (f"  rest: {rest}", ["notPassedOn", "rest"]),
     ]
+
+
+def _over_tcp(report: Json) -> bool:
+    """Does the service pass on all that it does as TCP?"""
+    return bool(report["total"]["bytes"] and not report["total"]["out"]["services"])
 
 
 def number(of: Json, path: list[str]) -> Json:

@@ -129,6 +129,8 @@ def _route(kind: str, route: Obj, virtual_service: Obj, cluster: Cluster) -> Jso
     gateways = virtual_service["spec"].get("gateways") or ["mesh"]
     return {
         "kind": kind,
+        "virtualService": name_of(virtual_service),
+        "gateways": list(gateways),
         "via": [way for way in WAYS if (way == "mesh") in {gateway == "mesh" for gateway in gateways}],
         "match": _match(route.get("match") or ()),
         "fault": _fault(route.get("fault") or {}),

@@ -15,6 +15,7 @@ Json = dict[str, Any]
 
 MARGIN, HEAD, LEGEND = 40.0, 52.0, 46.0
 _CHAR = 6.1  # about the width of a letter of 11 px
+_DASHES = {health.DEGRADED: "12 4", health.FAILING: "6 3", health.IDLE: "2 4"}
 _STYLE = """
 text { font: 11px "DejaVu Sans", "Red Hat Text", Arial, sans-serif; fill: #151515; }
 .title { font-size: 15px; font-weight: bold; }
@@ -49,7 +50,7 @@ def draw(graph: Json) -> str:
     parts += [_node(node, placed.nodes[identity]) for identity, node in nodes.items()]
     parts += [_edge_label(edge, placed) for edge in edges.values()]
     parts.append("</g>")
-    width = max(placed.width + 2 * MARGIN, 860.0)
+    width = max(placed.width + 2 * MARGIN, 980.0)
     height = placed.height + 2 * MARGIN + HEAD + LEGEND
     parts += _legend(height - LEGEND + 8)
     return _page(parts, width, height)
@@ -176,8 +177,13 @@ def _edge(edge: Json, placed: Placed) -> str:
         bend = (after.x - before.x) / 2
         text += f"C{before.x + bend:.1f} {before.y:.1f} {after.x - bend:.1f} {after.y:.1f} {after.x:.1f} {after.y:.1f}"
     state = health.of_edge(edge["traffic"])
-    dash = ' stroke-dasharray="4 4"' if state == health.IDLE else ""
-    return f'<path class="edge" d="{text}" stroke="{health.COLOURS[state]}"{dash} marker-end="url(#{state})"/>'
+    return f'<path class="edge" d="{text}" {_stroke(state)}/>'
+
+
+def _stroke(state: str) -> str:
+    """Colour, and for those who do not see it the dashes of the page's edges (graph-style.js)."""
+    dash = f' stroke-dasharray="{_DASHES[state]}"' if state in _DASHES else ""
+    return f'stroke="{health.COLOURS[state]}"{dash} marker-end="url(#{state})"'
 
 
 def _edge_label(edge: Json, placed: Placed) -> str:
@@ -208,9 +214,10 @@ def _legend(y: float) -> list[str]:
     }
     parts, x = [], MARGIN
     for state, word in words.items():
-        parts.append(
-            f'<path class="edge" d="M{x} {y - 4}h26" stroke="{health.COLOURS[state]}" marker-end="url(#{state})"/>'
-        )
+        parts.append(f'<path class="edge" d="M{x} {y - 4}h26" {_stroke(state)}/>')
         parts.append(f'<text x="{x + 33}" y="{y}">{word}</text>')
         x += 50 + _CHAR * len(word)
-    return [*parts, f'<text x="{x}" y="{y}">square: workload, triangle: service, tag: outside the mesh</text>']
+    return [
+        *parts,
+        f'<text x="{x}" y="{y}">square: workload, triangle: service, tag: outside the mesh, circle: unknown</text>',
+    ]

@@ -109,6 +109,15 @@ def test_text(answer: dict[str, Any]) -> None:
     assert max(len(line) for line in text.splitlines()) <= 110
 
 
+def test_a_rest_is_explained_whichever_way_it_goes(answer: dict[str, Any]) -> None:
+    explained = "(*) What comes in and what goes out is counted by two sidecars"
+    rests = [one["notPassedOn"]["rest"] for one in [*answer["versions"], answer["total"]]]
+    for requests, shown in ((3, True), (-3, True), (0, False)):
+        for rest in rests:
+            rest["requests"] = requests
+        assert (explained in report_text.text(answer)) is shown
+
+
 def test_text_of_nothing() -> None:
     nothing = report.build(NS, "cmpt756s2", END, 60, {}, None)
     assert "No requests in the window" in report_text.text(nothing)

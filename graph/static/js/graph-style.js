@@ -69,7 +69,7 @@ export function graphStyle(theme) {
       },
     },
     { selector: 'edge[bend != 0][?bend]', style: { 'curve-style': 'unbundled-bezier', 'edge-distances': 'node-position', 'control-point-distances': 'data(bend)', 'control-point-weights': 0.5 } },
-    { selector: 'edge[shift]', style: { 'text-margin-y': 'data(shift)' } },
+    { selector: 'edge[?shiftX], edge[?shiftY]', style: { 'text-margin-x': 'data(shiftX)', 'text-margin-y': 'data(shiftY)' } },
     ...['degraded', 'failing', 'idle'].map((name) => ({ selector: `edge[health = "${name}"]`, style: { 'line-style': 'dashed', 'line-dash-pattern': DASHES[name] } })),
     { selector: 'edge[health = "failing"]', style: { width: 3.2 } },
     { selector: 'edge[health = "tcp"]', style: { 'target-arrow-shape': 'vee', 'line-color': theme.tcp, 'target-arrow-color': theme.tcp } },

@@ -134,13 +134,14 @@ export class GraphView {
     }));
     const bent = bends(lines, shapes);
     const labels = lines.filter(({ label }) => label).map(({ id, from, to, label }) => {
-      const middle = along(from, to, bent.get(id) ?? 0, 0.5);
       const rows = label.split('\n');
-      const [w, t] = [4.5 * Math.max(...rows.map((/** @type {string} */ row) => row.length)), 9 * rows.length];
-      return { id, rect: { x1: middle.x - w, x2: middle.x + w, y1: middle.y - t, y2: middle.y + t } };
+      return { id, width: 9 * Math.max(...rows.map((/** @type {string} */ row) => row.length)), height: 18 * rows.length, at: (/** @type {number} */ t) => along(from, to, bent.get(id) ?? 0, t) };
     });
     const moves = shifts(labels, [...names, ...shapes.map(({ rect }) => rect)]);
-    cy.batch(() => edges.forEach((/** @type {any} */ edge) => setData(edge, { shift: moves.get(edge.id()) ?? 0, bend: bent.get(edge.id()) ?? 0 })));
+    cy.batch(() => edges.forEach((/** @type {any} */ edge) => {
+      const { x, y } = moves.get(edge.id()) ?? { x: 0, y: 0 };
+      setData(edge, { shiftX: x, shiftY: y, bend: bent.get(edge.id()) ?? 0 });
+    }));
   }
 
   /** @param {{left: number, top: number}} covered pixels at the left and at the top that other things stand on */

@@ -81,25 +81,46 @@ export function bends(edges, nodes) {
   return result;
 }
 
+/** Where along its edge a label may stand, the best first. */
+const SPOTS = [0.5, 0.42, 0.58, 0.35, 0.65, 0.28, 0.72];
+
+/** @param {Point} p @param {Rect} r */
+const within = (p, r) => p.x > r.x1 && p.x < r.x2 && p.y > r.y1 && p.y < r.y2;
+
 /**
- * Moves labels of edges up or down where they would cover a name or another label.
- * @param {{id: string, rect: Rect}[]} labels where each stands without a shift
+ * Labels of edges slide along them where they would cover a name, another label, or a line that they could be taken to
+ * belong to; where no spot along the edge is free of names and labels, they move up or down.
+ * @param {{id: string, width: number, height: number, at: (t: number) => Point}[]} labels `at`: the edge, t from 0 to 1
  * @param {Rect[]} taken names of nodes and boxes, and the nodes themselves
- * @returns {Map<string, number>} how far each label moves, pixels downwards
+ * @returns {Map<string, Point>} how far each label moves from the middle of its edge
  */
 export function shifts(labels, taken) {
   const used = [...taken];
+  const lines = labels.map(({ id, at }) => ({ id, points: Array.from({ length: 49 }, (_, i) => at(i / 48)) }));
   const result = new Map();
   // The tallest first: they have the fewest places to go.
-  const order = [...labels].sort((a, b) => (b.rect.y2 - b.rect.y1) - (a.rect.y2 - a.rect.y1));
-  for (const { id, rect } of order) {
-    const height = rect.y2 - rect.y1;
-    const at = (/** @type {number} */ dy) => ({ ...rect, y1: rect.y1 + dy, y2: rect.y2 + dy });
-    const tries = [0];
-    for (let move = 6; move <= Math.max(36, 0.75 * height); move += 6) tries.push(-move, move);
-    const dy = tries.find((move) => !used.some((other) => overlap(at(move), other))) ?? 0;
-    result.set(id, dy);
-    used.push(at(dy));
+  for (const { id, width, height, at } of [...labels].sort((a, b) => b.height - a.height)) {
+    const others = lines.filter((line) => line.id !== id);
+    const rect = (/** @type {Point} */ { x, y }, dy = 0) => ({ x1: x - width / 2, x2: x + width / 2, y1: y + dy - height / 2, y2: y + dy + height / 2 });
+    const free = (/** @type {Rect} */ place) => !used.some((other) => overlap(place, other));
+    const crossed = (/** @type {Rect} */ place) => others.filter((line) => line.points.some((point) => within(point, place))).length;
+    const middle = at(0.5);
+    let best = null;
+    let least = Infinity;
+    for (const t of SPOTS) {
+      const place = rect(at(t));
+      if (!free(place)) continue;
+      const cost = crossed(place);
+      if (cost < least) [best, least] = [at(t), cost];
+      if (cost === 0) break;
+    }
+    for (let move = 6; !best && move <= Math.max(36, 0.75 * height); move += 6) {
+      const dy = [-move, move].find((candidate) => free(rect(middle, candidate)));
+      if (dy !== undefined) best = { x: middle.x, y: middle.y + dy };
+    }
+    best ??= middle;
+    result.set(id, { x: best.x - middle.x, y: best.y - middle.y });
+    used.push(rect(best));
   }
   return result;
 }

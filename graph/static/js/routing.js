@@ -24,13 +24,23 @@ function gauge(weight, observed) {
   return svg('svg', { class: 'gauge', viewBox: '0 0 120 16', 'aria-hidden': 'true' }, ...parts);
 }
 
+/**
+ * Which requests a table of routes is for: a VirtualService binds gateways of the cluster, the sidecars of the mesh, or both.
+ * @param {any} route
+ */
+export function wayIn(route) {
+  const gateways = (route.gateways ?? ['mesh']).filter((/** @type {string} */ name) => name !== 'mesh');
+  const inside = (route.via ?? []).includes('mesh') ? ['from inside the mesh'] : [];
+  const words = [...(gateways.length ? [`through the gateway ${gateways.join(', ')}`] : []), ...inside].join(' and ');
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
 /** @param {any} data `routing` of the details */
 export function routing(data) {
-  const services = data.virtualServices ?? [];
   return h('section', { class: 'routing', 'aria-label': 'Configured weights and observed shares' },
     h('h3', { text: 'Routing: configured and observed' }),
-    h('p', { class: 'where' }, ...services.map((/** @type {any} */ vs) => h('span', { class: 'tag', text: `VS ${vs.name}` }))),
     ...(data.routes ?? []).map((/** @type {any} */ route) => h('div', { class: 'route' },
+      h('h4', {}, wayIn(route), h('span', { class: 'tag', text: `VS ${route.virtualService}` })),
       h('p', { class: 'match', text: [`Match: ${route.match}`, route.fault && `fault: ${route.fault}`, route.timeout && `timeout: ${route.timeout}`, route.mirror && `mirror: ${route.mirror}`].filter(Boolean).join(' · ') }),
       h('table', {}, h('thead', {}, h('tr', {}, ...['To', 'Weight', 'Observed', `${number((data.confidence ?? 0.95) * 100, 0)}% interval`].map((text) => h('th', { scope: 'col', text })))),
         h('tbody', {}, ...(route.destinations ?? []).flatMap((/** @type {any} */ to) => [

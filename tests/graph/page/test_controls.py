@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from .conftest import GraphPage
+from tests.graph.page.browsing import GraphPage
 
 
 def query(page: GraphPage) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from .conftest import GraphPage
+from tests.graph.page.browsing import GraphPage
 
 
 def font(page: GraphPage, id: str) -> float:
@@ -88,6 +88,9 @@ def test_panel_of_a_service_with_weights(graph_page: GraphPage) -> None:
     expect(panel.locator("h2")).to_have_text("cmpt756s2")
     routing = panel.locator(".routing")
     expect(routing).to_contain_text("Routing: configured and observed")
+    expect(routing.locator(".route h4")).to_have_text(
+        ["Through the gateway c756-gatewayVS cmpt756s2", "From inside the meshVS cmpt756s2-mesh"]
+    )
     rows = routing.locator(".route").first.locator("tbody tr:not(.verdict)")
     expect(rows).to_have_count(2)
     weights = {row.locator("th").inner_text(): row.locator("td").all_inner_texts() for row in rows.all()}

@@ -6,7 +6,7 @@ import re
 
 from playwright.sync_api import expect
 
-from .conftest import GraphPage
+from tests.graph.page.browsing import GraphPage
 
 
 def opened(page: GraphPage, **view: str) -> GraphPage:

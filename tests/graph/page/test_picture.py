@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import expect
 
-from .conftest import GraphPage
+from tests.graph.page.browsing import GraphPage
 
 
 def shapes(page: GraphPage) -> dict[str, int]:

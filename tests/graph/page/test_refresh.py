@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Request, expect
 
-from .conftest import GraphPage
+from tests.graph.page.browsing import GraphPage
 
 SECOND = 1000
 
