@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -117,6 +118,23 @@ def test_make_n_prints_the_same_for_every_cluster(cluster: StandIns, checkout: P
         said.add(cluster.run("make", "-n", "-f", "k8s.mak", target, cwd=checkout, env={"S2_VER": "v2"}).stdout)
     (commands,) = said
     assert "kubectl" in commands or "tools/apply.sh" in commands
+
+
+@pytest.mark.parametrize("ingress", [{"ip": "20.1.2.3"}, {"hostname": "x.elb.us-west-2.amazonaws.com"}])
+def test_addresses_of_load_balancers(cluster: StandIns, checkout: Path, ingress: dict[str, str]) -> None:
+    """AKS and GKE give an IP, EKS a name."""
+    service = {
+        "metadata": {"name": "istio-ingressgateway"},
+        "spec": {"type": "LoadBalancer", "ports": [{"name": "http2", "port": 80, "nodePort": 31380}]},
+        "status": {"loadBalancer": {"ingress": [ingress]}},
+    }
+    cluster.answer("get svc", json.dumps(service))
+    (address,) = ingress.values()
+    ends = {"extern": "", "kiali-url": "/kiali/", "grafana-url": "/grafana/", "prometheus-url": "/prometheus/"}
+    for target, path in ends.items():
+        done = cluster.run("make", "-f", "k8s.mak", target, cwd=checkout)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[-1] == f"http://{address}{path}"
 
 
 def test_deploy_waits_for_every_deployment(cluster: StandIns, checkout: Path) -> None:

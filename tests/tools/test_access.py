@@ -98,6 +98,11 @@ def test_what_cannot_be_used_opens_nothing(standins: StandIns, checkout: Path) -
         assert standins.stdin("kubectl apply -f -") == []
 
 
+def test_a_policy_that_is_refused_is_no_success(standins: StandIns, checkout: Path) -> None:
+    standins.answer("apply -f -", "admission webhook denied the request\n", 1)
+    assert "denied the request" in run(standins, checkout, fails=True, ALLOW_FROM="203.0.113.9")
+
+
 def test_pocket_knows_no_such_policies(standins: StandIns, checkout: Path) -> None:
     standins.answer("get --raw /apis/security.istio.io/v1", "not found\n", 1)
     assert run(standins, checkout) == ""

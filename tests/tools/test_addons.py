@@ -236,6 +236,30 @@ def test_no_answer_from_the_cluster(empty: StandIns, checkout: Path) -> None:
     assert changes(empty) == []
 
 
+def test_the_load_balancers_address_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = iter(["LoadBalancer ", "LoadBalancer ", 'LoadBalancer [{"ip":"20.1.2.3"}]'])
+    monkeypatch.setattr(addons.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(addons, "_run", lambda *words: "aws756" if "current-context" in words else next(answers))
+    addons._wait_for_address()
+    assert next(answers, None) is None
+    assert capsys.readouterr().out == "waiting for the load balancer's address, at most 300 s\n"
+
+
+@pytest.mark.parametrize(("context", "said"), [("aws756", "NodePort "), ("minikube", ""), ("kind-c756", "")])
+def test_no_address_is_waited_for_where_none_comes(monkeypatch: pytest.MonkeyPatch, context: str, said: str) -> None:
+    monkeypatch.setattr(addons, "_run", lambda *words: context if "current-context" in words else said)
+    addons._wait_for_address()
+
+
+def test_an_address_that_does_not_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(addons, "PATIENCE", -1)
+    monkeypatch.setattr(addons, "_run", lambda *words: "aws756" if "current-context" in words else "LoadBalancer ")
+    with pytest.raises(AddonError, match=r"no address after .* describe service istio-ingressgateway"):
+        addons._wait_for_address()
+
+
 def test_provision_and_reinstate_limit_access_before_they_deploy() -> None:
     text = (ROOT / "k8s.mak").read_text()
     assert "\nprovision: addons check-cluster access deploy\n" in text
