@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -110,5 +111,6 @@ def _cause(error: BaseException) -> str:
     for inner in chain:
         if isinstance(inner, BaseException):
             return _cause(getattr(inner, "reason", None) or inner)
-    text = str(error)
-    return text.split(": ", 1)[-1] if "object at 0x" in text else text or type(error).__name__
+    # `HTTPConnection(host=..., port=...): Failed to establish a new connection: [Errno 111] Connection refused`
+    text = re.sub(r"^.*(object at 0x|Connection\().*: ", "", str(error))
+    return re.sub(r"^\[Errno -?\d+\] ", "", text) or type(error).__name__

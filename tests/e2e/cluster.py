@@ -63,12 +63,19 @@ class Cluster:
 
     @cached_property
     def songs(self) -> list[dict[str, str]]:
-        with (self.root / "gatling" / "resources" / "music.csv").open(newline="") as file:
+        return self._rows("music.csv")
+
+    def _rows(self, name: str) -> list[dict[str, str]]:
+        with (self.root / "gatling" / "resources" / name).open(newline="") as file:
             return list(csv.DictReader(file))
 
     @property
     def song_urls(self) -> list[str]:
         return [f"{self.base}/api/v1/music/{song['music_id']}" for song in self.songs]
+
+    @property
+    def user_urls(self) -> list[str]:
+        return [f"{self.base}/api/v1/user/{user['user_id']}" for user in self._rows("users.csv")]
 
 
 def free_port_base() -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""A load without pause: N clients with kept-alive connections, each sending its next request when it has its answer."""
+"""A load: N clients with kept-alive connections, each sending the next when it has its answer, or a pause later."""
 
 from __future__ import annotations
 
@@ -36,11 +36,12 @@ class Answers:
 class Load:
     """`with Load(urls, token, clients=32) as load: ...`; afterwards `load.answers`."""
 
-    def __init__(self, urls: Sequence[str], token: str, clients: int = 32) -> None:
+    def __init__(self, urls: Sequence[str], token: str, clients: int = 32, pause: float = 0.0) -> None:
         self.answers = Answers()
         self._urls = urls
         self._headers = {"Authorization": f"Bearer {token}"}
         self._clients = clients
+        self._pause = pause  # seconds that each client waits before its next request
         self._stop = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
 
@@ -71,3 +72,5 @@ class Load:
                     self.answers.statuses[answer.status] += 1
             except (aiohttp.ClientError, TimeoutError) as error:
                 self.answers.lost[repr(error)] += 1
+            if self._pause:
+                await asyncio.sleep(self._pause)

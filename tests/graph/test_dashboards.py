@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from graph import dashboards
 from graph.errors import GraphError, NotFound
-from tests.graph.recorded import ROOT
+from tests.graph.recorded import ROOT, GraphServer
 
 FOLDER = ROOT / "cluster" / "dashboards"
 
@@ -109,3 +110,19 @@ def test_no_folder_and_no_dashboard(tmp_path: Path) -> None:
         dashboards.load(tmp_path / "missing")
     with pytest.raises(NotFound, match="no dashboard x"):
         dashboards.find(dashboards.load(FOLDER), "x")
+
+
+def test_every_panel_has_data_over_recorded_traffic(graph_server: GraphServer) -> None:
+    graph_server.set("canary")
+    boards = get(f"{graph_server.url}/api/c756/dashboards")
+    assert len(boards) == len(list(FOLDER.glob("*.json")))
+    for board in boards:
+        for panel in get(f"{graph_server.url}/api/c756/dashboards/{board['uid']}?duration=10m")["panels"]:
+            assert panel["error"] is None
+            values = [value for series in panel["series"] for _, value in series["points"] if value is not None]
+            assert values or panel["type"] in ("row", "text"), f"{board['title']}: {panel['title']}"
+
+
+def get(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return json.load(answer)

@@ -214,9 +214,6 @@ def below(bound: float, median: float) -> float:
     return 0.5 * (1 + math.erf(math.log(bound / median) / (0.6 * math.sqrt(2))))
 
 
-FLASK = {"cmpt756s1": S1, "cmpt756s2": S2V1, "cmpt756s2-v2": S2V2, "cmpt756db": DB}
-
-
 def flask(flows: list[Flow]) -> Iterator[Counter]:
     """What the Flask exporter of each service counts: what its sidecar let in, without the scrapes."""
     for flow in flows:
