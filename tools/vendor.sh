@@ -43,11 +43,13 @@ need_cli() { command -v "$1" >/dev/null || missing_cli "$1" "$2"; }
 
 # Run a command quietly that succeeds only when logged in: logged_in CURE COMMAND...
 logged_in() {
-    local cure=$1 said
+    local cure=$1 said reason
     shift
     if ! said=$("$@" 2>&1 >/dev/null </dev/null); then
-        said=$(grep -iE 'error|unable|expired|denied' <<<"$said" | head -n 1 || true)
-        die "not logged in to $title. $cure ($1 says: ${said:-nothing})"
+        # The line with the reason, or else the last one.
+        reason=$(grep -iE 'error|unable|expired|denied' <<<"$said" | head -n 1 || true)
+        if [[ -z $reason ]]; then reason=$(grep -v '^ *$' <<<"$said" | tail -n 1 || true); fi
+        die "not logged in to $title. $cure ($1 says: ${reason:-nothing})"
     fi
 }
 

@@ -1,6 +1,7 @@
 """The vendors' own programs take the command lines: where one is installed, it is given each of them, logged out.
 
 A wrong option or a wrong word is refused before anything else; a right command line gets as far as the missing login.
+And what they make of answers is what the makefiles expect, shown with APIs on this machine (apis.py).
 Nothing leaves this machine: there are no credentials. What each CLI says is from aws 1.45, gcloud 528 and az 2.91.
 """
 
@@ -11,9 +12,13 @@ import re
 import shlex
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.vendors.apis import serve
+from tests.vendors.clouds import CONTEXTS, Clouds
 
 GOLDEN = Path(__file__).parent / "golden"
 LOGGED_OUT = {
@@ -61,3 +66,62 @@ def test_a_wrong_option_would_be_noticed(cli: str, tmp_path: Path) -> None:
     done = say(cli, f"{line} --no-such-option", tmp_path)
     assert not re.search(LOGGED_OUT[cli], done.stderr)
     assert re.search("unrecognized|Unknown options", done.stderr)
+
+
+@pytest.fixture
+def with_apis(clouds: Clouds) -> Iterator[Clouds]:
+    """The real aws and gcloud, logged in to APIs on this machine; the other programs are stand-ins."""
+    clouds.program("kubectl", "eksctl", "gke-gcloud-auth-plugin")
+    server = serve()
+    url = f"http://127.0.0.1:{server.server_port}"
+    token = clouds.folder / "token"
+    token.write_text("t")
+    clouds.env |= {"PATH": f"{clouds.folder}:{os.environ['PATH']}", "no_proxy": "127.0.0.1", "NO_PROXY": "127.0.0.1"}
+    clouds.env |= {name: value for name, value in os.environ.items() if name.startswith("PYENV_")}
+    clouds.env |= {"AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
+    clouds.env |= {"CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER": f"{url}/", "CLOUDSDK_CORE_PROJECT": "p"}
+    clouds.env |= {"CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE": f"{url}/compute/v1/"}
+    clouds.env |= {"CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(token)}
+    clouds.env |= {"CLOUDSDK_CONFIG": str(clouds.folder / "gcloud-config")}
+    yield clouds
+    server.shutdown()
+    server.server_close()
+
+
+EKS_LS = """cluster         c756  ACTIVE
+node            i-1\tt3.large
+node            i-2\tt3.large
+load balancer   old1
+load balancer   new1
+stack           eksctl-c756-cluster\tCREATE_COMPLETE
+stack           eksctl-c756-nodegroup-c756\tCREATE_COMPLETE
+"""
+GCP_LSCL = """c756\tus-east1-b\tRUNNING\t2
+c756\tus-west1-a\tRUNNING\t2
+c7567\tus-west1-a\tRUNNING\t
+"""
+GCP_LS = """cluster         c756\tRUNNING
+node            gke-c756-default-pool-1\te2-standard-2
+disk            gke-c756-default-pool-1\t40
+disk            pvc-1\t8
+load balancer   a1\t203.0.113.9
+"""
+
+
+@pytest.mark.parametrize(
+    ("cli", "name", "listed", "clusters"),
+    [("aws", "eks", EKS_LS, "c756\nother\n"), ("gcloud", "gcp", GCP_LS, GCP_LSCL)],
+)
+def test_answers_are_read_as_they_come(with_apis: Clouds, cli: str, name: str, listed: str, clusters: str) -> None:
+    """What queries, filters and formats make of real answers; things of others are not ours."""
+    if not shutil.which(cli):
+        pytest.skip(f"{cli} is not installed")
+    done = with_apis.make(f"{name}.mak", "ls")
+    assert done.stdout == listed, done.stderr
+    assert with_apis.make(f"{name}.mak", "lscl").stdout == clusters
+    with_apis.world("running", CONTEXTS[name])
+    with_apis.rule("get nodes$", "n-1 Ready\n")
+    assert "running\nn-1 Ready" in with_apis.make(f"{name}.mak", "status").stdout
+    assert "down\n" in with_apis.make(f"{name}.mak", "status", "CLUSTER=asleep").stdout
+    if name == "gcp":  # the stand-in of CloudFormation has stacks whatever the cluster is called
+        assert "there is none" in with_apis.make("gcp.mak", "status", "CLUSTER=nowhere").stdout

@@ -10,7 +10,7 @@ still_paid="The control plane and load balancers go on costing; make -f eks.mak 
 vendor_check() {
     need_cli aws "https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html"
     case $verb in start | stop) need_cli eksctl "https://docs.aws.amazon.com/eks/latest/eksctl/installation.html" ;; esac
-    logged_in "Type: aws configure, or aws sso login." aws sts get-caller-identity --output text
+    logged_in "Type: aws configure, or aws sso login." aws sts get-caller-identity --region "$region" --output text
 }
 
 # CloudFormation's stacks of this cluster, with their state. eksctl names them like this:
