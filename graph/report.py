@@ -100,7 +100,8 @@ def columns(
             part = column.failed if code == NO_RESPONSE or code[0] in "45" else column.success
             part[way] = part.get(way, 0.0) + requests
         key = way, code, labels.get("response_flags", "-")
-        column.codes[key] = column.codes.get(key, 0.0) + requests
+        if requests > 0:  # a code of which there was none in the window, but before
+            column.codes[key] = column.codes.get(key, 0.0) + requests
     for rows, name in ((outgoing, "out"), (tcp, "bytes")):
         for row in rows:
             column = found.setdefault(row.labels.get("source_canonical_revision", NO_VERSION), Column())

@@ -113,6 +113,7 @@ export class Animation {
     const pan = cy.pan();
     const size = Math.max(2, Math.min(2, zoom) * RADIUS * ratio);
     let count = 0;
+    let failed;
     for (const [id, stream] of this.streams) {
       const path = this.#path(id);
       if (!path) continue;
@@ -121,6 +122,7 @@ export class Animation {
       const { points, length, label } = path;
       const last = points.length / 2 - 1;
       context.globalAlpha = path.dim ? 0.2 : 1;
+      const passed = this.#sprite(path.health, size);
       for (const dot of stream.dots) {
         const place = Math.min(0.99999, dot.at / length) * last;
         const i = Math.floor(place);
@@ -129,7 +131,8 @@ export class Animation {
         const y = points[2 * i + 1] + part * (points[2 * i + 3] - points[2 * i + 1]);
         count += 1;
         if (label && x > label.x1 && x < label.x2 && y > label.y1 && y < label.y2) continue;
-        const sprite = this.#sprite(dot.error ? 'error' : path.health, size);
+        if (dot.error) failed ??= this.#sprite('error', size);
+        const sprite = dot.error ? /** @type {HTMLCanvasElement} */ (failed) : passed;
         context.drawImage(sprite, Math.round((x * zoom + pan.x) * ratio - sprite.width / 2), Math.round((y * zoom + pan.y) * ratio - sprite.height / 2));
       }
     }
