@@ -60,7 +60,7 @@ export class GraphView {
     const changed = key !== this.key;
     cy.batch(() => {
       const wanted = new Set(model.byId.keys());
-      cy.elements().filter((element) => !wanted.has(element.id())).remove();
+      cy.elements().filter((/** @type {any} */ element) => !wanted.has(element.id())).remove();
       for (const node of model.nodes) {
         const data = { id: node.id, parent: node.data.parent, label: node.label, shape: node.shape, health: node.health, badges: node.badges };
         const old = cy.getElementById(node.id);
@@ -129,6 +129,7 @@ export class GraphView {
       // The bounds have room for badges (bounds-expansion of the style); where there are none a line may pass.
       return { id: node.id(), rect: { x1: x1 + 16, y1: y1 + (node.data('badges')?.length ? 0 : 16), x2: x2 - 16, y2: y2 - 16 } };
     });
+    /** @type {{id: string, source: string, target: string, from: {x: number, y: number}, to: {x: number, y: number}, label: string}[]} */
     const lines = edges.filter((/** @type {any} */ edge) => edge.source().id() !== edge.target().id()).map((/** @type {any} */ edge) => ({
       id: edge.id(), source: edge.source().id(), target: edge.target().id(), from: edge.source().position(), to: edge.target().position(), label: edge.data('label'),
     }));
@@ -137,7 +138,7 @@ export class GraphView {
       const rows = label.split('\n');
       return { id, width: 9 * Math.max(...rows.map((/** @type {string} */ row) => row.length)), height: 18 * rows.length, at: (/** @type {number} */ t) => along(from, to, bent.get(id) ?? 0, t) };
     });
-    const moves = shifts(labels, [...names, ...shapes.map(({ rect }) => rect)]);
+    const moves = shifts(labels, [...names, ...shapes.map((/** @type {any} */ { rect }) => rect)]);
     cy.batch(() => edges.forEach((/** @type {any} */ edge) => {
       const { x, y } = moves.get(edge.id()) ?? { x: 0, y: 0 };
       setData(edge, { shiftX: x, shiftY: y, bend: bent.get(edge.id()) ?? 0 });
@@ -272,7 +273,7 @@ export class GraphView {
       const places = nodes.map((/** @type {any} */ node) => ({ id: node.id(), ...node.position() }));
       if (!places.length) return;
       const here = this.cursor && this.cy.getElementById(this.cursor);
-      const next = here && here.nonempty() ? neighbour(places, here.position(), /** @type {'ArrowUp'} */ (key)) : places.reduce((a, b) => (b.x < a.x ? b : a)).id;
+      const next = here && here.nonempty() ? neighbour(places, here.position(), /** @type {'ArrowUp'} */ (key)) : places.reduce((/** @type {any} */ a, /** @type {any} */ b) => (b.x < a.x ? b : a)).id;
       if (next) this.#moveCursor(next);
     } else if (key === 'Enter' || key === ' ') {
       if (this.cursor) this.on.select(this.cursor);
