@@ -33,7 +33,12 @@ def json_object() -> dict[str, Any]:
 
 def _raw_body() -> bytes:
     try:
-        return request.get_data(cache=False)
+        raw = request.get_data(cache=False)
+        # werkzeug cuts a body that comes in chunks at MAX_CONTENT_LENGTH and says nothing: is there more?
+        cut = request.content_length is None and len(raw) == request.max_content_length
+        if cut and request.environ["wsgi.input"].read(1):
+            raise RequestEntityTooLarge
+        return raw
     except RequestEntityTooLarge:
         raise
     except Exception as error:  # gunicorn's parser reports broken chunks here, with types of its own

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
@@ -110,3 +111,18 @@ def test_arguments(client: FlaskClient) -> None:
 )
 def test_wrong_arguments_are_400_and_named(client: FlaskClient, query: str) -> None:
     assert "query parameter" in error(client.get(f"/?{query}"), 400)
+
+
+@pytest.mark.parametrize(("size", "status"), [(5000, 200), (5001, 413), (9000, 413)])
+def test_the_bound_holds_for_chunks_too(client: FlaskClient, size: int, status: int) -> None:
+    """What comes in chunks has no length that could be looked at before; it must not be cut and taken for bad JSON."""
+    text = b'{"a": "x", "b": "y"}'
+    answer = client.post(
+        "/",
+        headers=JSON,
+        input_stream=io.BytesIO(text + b" " * (size - len(text))),
+        environ_overrides={"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True},
+    )
+    assert answer.status_code == status, answer.text
+    if status != 200:
+        assert "larger than 5000 bytes" in error(answer, status)
