@@ -14,6 +14,22 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Which tests share a process (`-n 3 --dist loadgroup --no-loadscope-reorder`): those of one file, and all that share the pocket.
+
+    The end-to-end tests take longest and mostly wait, so they begin first and run beside the others.
+    """
+
+    def group(item: pytest.Item) -> str:
+        path = item.path.relative_to(ROOT).as_posix()
+        return "tests/e2e" if path.startswith("tests/e2e/") else path
+
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    items.sort(key=lambda item: group(item) != "tests/e2e")
+
 _STAND_IN = """#!{python}
 import json, os, re, sys
 folder, name, arguments = {folder!r}, {name!r}, sys.argv[1:]

@@ -24,8 +24,6 @@ if (($# > 0)); then
     .venv/bin/python -m pytest "$@"
     exit
 fi
-# The end-to-end tests share one pocket and want the machine for themselves; all others run two at a time.
-say "pytest, all but the end-to-end tests"
-.venv/bin/python -m pytest -n 2 --dist loadfile --ignore tests/e2e
-say "pytest, the end-to-end tests"
-.venv/bin/python -m pytest tests/e2e
+# Three at a time (tests/conftest.py says what stays together): one of them mostly waits.
+say "pytest"
+.venv/bin/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder

@@ -11,7 +11,7 @@ from tests.graph.page.browsing import GraphPage, chromium, pages
 from tests.graph.recorded import GraphServer
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # Playwright's event loop must not outlive these tests: others run their own
 def browser() -> Iterator[Browser]:
     with chromium() as found:
         yield found
