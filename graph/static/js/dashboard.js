@@ -34,8 +34,8 @@ export function tableOf(panel) {
   };
 }
 
-/** @param {Panel} panel @param {number} width pixels that one of the 24 columns has */
-function body(panel, width) {
+/** @param {Panel} panel @param {number} width pixels that one of the 24 columns has @param {[number, number]} range of the window */
+function body(panel, width, range) {
   if (panel.error) return h('p', { class: 'note problem', text: panel.error.message });
   switch (panel.type) {
     case 'row': return null;
@@ -57,7 +57,7 @@ function body(panel, width) {
     }
     default: {
       const figure = timeSeries({
-        title: panel.title, format: (value) => inUnit(value, panel.unit), series: panel.series.map(({ name, points }) => ({ name, points })),
+        title: panel.title, range, format: (value) => inUnit(value, panel.unit), series: panel.series.map(({ name, points }) => ({ name, points })),
         binary: /bytes|bps/i.test(panel.unit), width: Math.max(260, width * panel.gridPos.w - 40), height: Math.max(120, 30 * panel.gridPos.h - 60),
       });
       figure.querySelector('figcaption')?.classList.add('hidden');
@@ -70,12 +70,13 @@ function body(panel, width) {
  * @param {Panel} panel
  * @param {number} width pixels of one of the 24 columns
  * @param {boolean} open show the queries
+ * @param {[number, number]} range of the window, unix seconds
  * @returns {HTMLElement}
  */
-export function card(panel, width, open) {
+export function card(panel, width, open, range) {
   const { x, w } = panel.gridPos;
   const element = h('section', { class: `card ${panel.type}`, 'aria-label': panel.title, dataset: { panel: panel.id } },
-    panel.title ? h('h2', { text: panel.title, title: panel.description }) : null, body(panel, width),
+    panel.title ? h('h2', { text: panel.title, title: panel.description }) : null, body(panel, width, range),
     panel.queries?.length ? h('details', { open }, h('summary', { text: 'Query' }), ...panel.queries.map((text) => h('code', { text }))) : null);
   element.style.gridColumn = panel.type === 'row' ? '1 / -1' : `${Math.min(24, x + 1)} / span ${Math.min(24 - x, w)}`;
   return element;

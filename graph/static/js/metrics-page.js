@@ -67,7 +67,7 @@ function draw() {
   byId('description').textContent = descriptions.get(board.uid) ?? '';
   byId('when').textContent = `${clock(board.timestamp - span)} – ${clock(board.timestamp)}`;
   const width = panels.clientWidth / 24;
-  panels.replaceChildren(...board.panels.map((/** @type {any} */ panel) => card(panel, width, open.has(String(panel.id)))));
+  panels.replaceChildren(...board.panels.map((/** @type {any} */ panel) => card(panel, width, open.has(String(panel.id)), [board.timestamp - span, board.timestamp])));
   variables();
   if (focused) document.getElementById(focused)?.focus();
 }

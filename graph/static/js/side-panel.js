@@ -147,15 +147,18 @@ export class SidePanel {
     return [
       details.routing && routingFirst ? routing(details.routing) : null,
       tabs,
-      h('div', { id: 'panel-traffic', role: tabs ? 'tabpanel' : undefined, 'aria-labelledby': tabs ? `tab-${chosen}` : undefined }, ...this.#traffic(traffic)),
+      h('div', { id: 'panel-traffic', role: tabs ? 'tabpanel' : undefined, 'aria-labelledby': tabs ? `tab-${chosen}` : undefined }, ...this.#traffic(traffic, [details.timestamp - details.duration, details.timestamp])),
       details.routing && !routingFirst ? routing(details.routing) : null,
       h('p', { class: 'foot', text: `Last ${duration(view.duration)} before ${clock(details.timestamp)}.` }),
     ].filter((part) => part !== null);
   }
 
-  /** @param {any} traffic one direction of the details */
-  #traffic(traffic) {
-    if (!traffic || !hasTraffic(traffic)) return [h('p', { class: 'note', text: 'No traffic in this direction during the window.' }), ...(traffic ? this.#plots(traffic) : [])];
+  /**
+   * @param {any} traffic one direction of the details
+   * @param {[number, number]} range of the window, unix seconds
+   */
+  #traffic(traffic, range) {
+    if (!traffic || !hasTraffic(traffic)) return [h('p', { class: 'note', text: 'No traffic in this direction during the window.' }), ...(traffic ? this.#plots(traffic, range) : [])];
     const parts = [];
     if (traffic.http) parts.push(...requests(traffic.http));
     const times = traffic.responseTime ?? {};
@@ -167,23 +170,23 @@ export class SidePanel {
     }
     if (traffic.tcp) parts.push(grid('TCP', ['Sent', 'Received'], [throughput(traffic.tcp.sent ?? NaN), throughput(traffic.tcp.received ?? NaN)]));
     if (traffic.http?.codes?.length) parts.push(codes(traffic.http.codes));
-    parts.push(...this.#plots(traffic));
+    parts.push(...this.#plots(traffic, range));
     return parts;
   }
 
-  /** @param {any} traffic */
-  #plots(traffic) {
+  /** @param {any} traffic @param {[number, number]} range */
+  #plots(traffic, range) {
     const series = traffic.series ?? {};
     const has = (/** @type {string} */ key) => (series[key] ?? []).length > 0;
     const plots = [];
     if (has('rate')) {
-      plots.push(timeSeries({ title: 'Requests per second', format: (v) => number(v), series: [{ name: 'All requests', points: series.rate, tone: 'healthy' }, { name: 'Errors', points: series.errors ?? [], tone: 'failing' }] }));
+      plots.push(timeSeries({ title: 'Requests per second', range, format: (v) => number(v), series: [{ name: 'All requests', points: series.rate, tone: 'healthy' }, { name: 'Errors', points: series.errors ?? [], tone: 'failing' }] }));
     }
     if (['avg', 'p50', 'p95', 'p99'].some(has)) {
-      plots.push(timeSeries({ title: 'Response time', format: (v) => millis(v), series: [['Average', 'avg'], ['P50', 'p50'], ['P95', 'p95'], ['P99', 'p99']].map(([name, key]) => ({ name, points: series[key] ?? [] })) }));
+      plots.push(timeSeries({ title: 'Response time', range, format: (v) => millis(v), series: [['Average', 'avg'], ['P50', 'p50'], ['P95', 'p95'], ['P99', 'p99']].map(([name, key]) => ({ name, points: series[key] ?? [] })) }));
     }
     if (has('tcpSent') || has('tcpReceived')) {
-      plots.push(timeSeries({ title: 'TCP bytes per second', binary: true, format: (v) => throughput(v), series: [{ name: 'Sent', points: series.tcpSent ?? [], tone: 'tcp' }, { name: 'Received', points: series.tcpReceived ?? [] }] }));
+      plots.push(timeSeries({ title: 'TCP bytes per second', range, binary: true, format: (v) => throughput(v), series: [{ name: 'Sent', points: series.tcpSent ?? [], tone: 'tcp' }, { name: 'Received', points: series.tcpReceived ?? [] }] }));
     }
     const queries = Object.entries(traffic.queries ?? {});
     if (queries.length) {

@@ -117,6 +117,10 @@ def test_panel_of_a_version(graph_page: GraphPage) -> None:
     expect(titles).to_have_text(["Requests per second", "Response time"])
     expect(panel.locator(".plot").nth(1).locator(".keys .name")).to_have_text(["Average", "P50", "P95", "P99"])
     plot = panel.locator(".plot-drawing").first
+    # The axis is the window's, also where the data covers a part of it only.
+    ends = graph_page.page.locator("#when").inner_text().split(" – ")
+    ticks = [text for text in plot.locator(".tick").all_text_contents() if ":" in text]
+    assert [ticks[0], ticks[-1]] == ends
     plot.focus()
     plot.press("ArrowLeft")
     expect(panel.locator(".plot").first.locator(".when")).not_to_have_text("latest")
