@@ -1,4 +1,4 @@
-"""What README.md and docs/design.md name is there: files, make targets, scripts."""
+"""What README.md, docs/design.md and docs/exercise.md name is there: files, make targets, scripts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("README.md", "docs/design.md")
+PAGES = ("README.md", "docs/design.md", "docs/exercise.md")
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -35,3 +35,10 @@ def test_scripts_and_targets_exist(page: str) -> None:
 
 def test_the_readme_is_one_page() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 80
+
+
+def test_every_picture_of_the_exercise_is_shown_and_made_by_the_script() -> None:
+    shown = set(re.findall(r"\]\(images/([\w-]+)\.png\)", (ROOT / "docs/exercise.md").read_text()))
+    assert shown == {path.stem for path in (ROOT / "docs/images").glob("*.png")}
+    made = set(re.findall(r'Shot\("([\w-]+)"', (ROOT / "tools/screenshots.py").read_text()))
+    assert shown <= made
