@@ -40,6 +40,7 @@ class Shot:
     hover: dict[str, str] | None = None
     click: str = ""
     size: tuple[int, int] = (1280, 800)
+    shown: bool = True  # in docs/; others are taken when asked for by name
 
 
 V2 = {"shape": "app", "app": "cmpt756s2", "version": "v2"}
@@ -49,18 +50,24 @@ MOVING = {"animation": "true"}
 SHOTS = (
     Shot("v1", "v1", MOVING),
     Shot("canary", "canary", MOVING),
-    Shot("canary-labels", "canary", {"edges": "rate,distribution,rt95,throughputRequest"}),
+    Shot("canary-labels", "canary", {"edges": "rate,distribution,rt95,throughputRequest"}, shown=False),
     Shot("service-panel", "canary", {}, select=MUSIC),
     Shot("version-panel", "canary", {}, select=V2, size=(1280, 1150)),
     Shot("hover", "canary", {}, hover=V2),
     Shot("zoomed", "canary", MOVING, focus=V2, select=V2),
-    Shot("find", "canary", {"find": "%error > 10", "hide": "node = unknown", "legend": "true"}, size=(1500, 800)),
+    Shot(
+        "find",
+        "canary",
+        {"find": "%error > 10", "hide": "node = unknown", "legend": "true"},
+        size=(1500, 800),
+        shown=False,
+    ),
     Shot("display-menu", "canary", {}, click="#display"),
     Shot("rollback", "rollback", {}),
     Shot("fixed", "fixed", MOVING),
     Shot("shifted", "shifted", {}),
-    Shot("empty", "empty", {}),
-    Shot("table", "canary", {"table": "true"}),
+    Shot("empty", "empty", {}, shown=False),
+    Shot("table", "canary", {"table": "true"}, shown=False),
     Shot("metrics", "canary", {}, page="/metrics", size=(1280, 1400)),
 )
 
@@ -112,7 +119,8 @@ def take(page: Page, url: str, shot: Shot, file: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Takes the screenshots of docs/.")
     parser.add_argument("--out", type=Path, default=ROOT / "docs/images", help="folder (default docs/images)")
-    parser.add_argument("--only", nargs="+", choices=[shot.name for shot in SHOTS], help="only these")
+    names = [shot.name for shot in SHOTS]
+    parser.add_argument("--only", nargs="+", choices=names, help="only these, also those that docs/ does not show")
     options = parser.parse_args(arguments)
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
@@ -127,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
         for shot in SHOTS:
-            if options.only and shot.name not in options.only:
+            if shot.name not in options.only if options.only else not shot.shown:
                 continue
             server.set(shot.state)
             file = options.out / f"{shot.name}.png"
