@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -41,11 +42,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = from_environment()
         return int(args.run(settings, args))
     except _ERRORS as error:
-        print(f"pocket: {error}", file=sys.stderr)
+        print(f"pocket: {_told(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\npocket: interrupted; `make -f pocket.mak start` or `stop` goes on from here.", file=sys.stderr)
         return 130
+
+
+def _told(error: Exception) -> str:
+    """The error in words; a write to an open file knows no name, so a full disk would not say which."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
+        home = os.environ.get("POCKET_HOME") or ".pocket"
+        return f"{error.strerror} on the disk of {home} (POCKET_HOME). Make room, then `make -f pocket.mak start`."
+    return str(error)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -35,8 +35,12 @@ class Pods(Protocol):
 class MeshSync:
     """One per cluster. `sync()` is what the kubelet awaits before it calls a pod ready, or stops it."""
 
-    def __init__(self, settings: Settings, store: Store, pods: Pods, delivery: Delivery) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, pods: Pods, delivery: Delivery, *, retry: float = 5.0
+    ) -> None:
+        """`retry`: seconds between attempts where files cannot be written (a full disk)."""
         self._settings = settings
+        self._retry = retry
         self._store = store
         self._pods = pods
         self._delivery = delivery
@@ -69,7 +73,12 @@ class MeshSync:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            await self.sync()
+            try:
+                await self.sync()
+            except OSError as error:  # Envoys go on with what they have; what was not written is written then
+                _LOG.error("the mesh is not brought up to date: %s; again in %.0f s", error, self._retry)
+                await asyncio.sleep(self._retry)
+                self._wake.set()
 
     def snapshot(self) -> Snapshot:
         """The cluster as the mesh sees it now."""

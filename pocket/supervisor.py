@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pocket import processes
 from pocket.parts import Part
-from pocket.processes import ProcessId
+from pocket.processes import ProcessError, ProcessId
 from pocket.settings import Settings
 
 _LOG = logging.getLogger(__name__)
@@ -43,15 +43,20 @@ def recorded(settings: Settings, name: str) -> ProcessId | None:
 
 
 def start(settings: Settings, part: Part) -> ProcessId:
-    """Start it and write down that we did. Raises ProcessError."""
+    """Start it and write down that we did. Raises ProcessError, and OSError where it cannot be written down; it does
+    not run then."""
     settings.run.mkdir(parents=True, exist_ok=True, mode=0o700)
     process = processes.spawn(
         part.argv, cwd=part.cwd, env=part.env, log=log_file(settings, part.name), name=mark_of(settings, part.name)
     )
     path = record_file(settings, part.name)
     temporary = path.with_suffix(".new")
-    temporary.write_text(json.dumps(process.to_json()))
-    temporary.replace(path)
+    try:
+        temporary.write_text(json.dumps(process.to_json()))
+        temporary.replace(path)
+    except OSError:
+        processes.kill(process)  # nobody would find it again
+        raise
     return process
 
 
@@ -70,7 +75,15 @@ async def keep_running(settings: Settings, part: Part) -> None:
     while True:
         process = recorded(settings, part.name)
         if process is None:
-            process = start(settings, part)
+            try:
+                process = start(settings, part)
+            except (OSError, ProcessError) as error:
+                if not isinstance(error.__cause__ or error, OSError):
+                    raise  # this will not get better by itself
+                # A full disk, say. The other parts are not to end with this one.
+                _LOG.error("%s: cannot be started: %s; again in %.0f s", part.name, error, _BACK_OFF[-1])
+                await asyncio.sleep(_BACK_OFF[-1])
+                continue
             _LOG.info("%s: started, pid %d", part.name, process.pid)
         else:
             _LOG.info("%s: found running, pid %d", part.name, process.pid)
@@ -86,5 +99,8 @@ async def rotate_logs(settings: Settings, every: float = 60.0) -> None:
     """Keep the system processes' logs from filling the disk."""
     while True:
         for log in settings.logs.glob("*.log"):
-            processes.rotate(log, _LOG_LIMIT)
+            try:
+                processes.rotate(log, _LOG_LIMIT)
+            except OSError as error:
+                _LOG.error("%s is not shortened: %s", log, error)
         await asyncio.sleep(every)

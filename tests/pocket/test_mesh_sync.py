@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 from pathlib import Path
@@ -112,3 +113,35 @@ def test_a_change_of_routes_is_pushed_by_itself_and_a_pods_status_is_not(tmp_pat
         await asyncio.gather(runner, return_exceptions=True)
 
     asyncio.run(asyncio.wait_for(story(), 10))
+
+
+def test_a_full_disk_is_waited_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The control process does not end with it: what was not written is written when there is room."""
+
+    class Full(Envoys):
+        room = False
+
+        def write(self, proxy: Proxy, config: EnvoyConfig) -> None:
+            super().write(proxy, config)
+            if not self.room:
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def story() -> None:
+        _, _, pods, store = make(tmp_path, "a")
+        settings = Settings(home=tmp_path, port_base=20000, gateway_port=8080)
+        envoys = Full()
+        envoys.answer.set()
+        mesh = MeshSync(settings, store, pods, cast(Delivery, envoys), retry=0.01)
+        running = asyncio.create_task(mesh.run())
+        store.create({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s", "namespace": "ns"}, "spec": {}})
+        while len(envoys.written) < 3:
+            await asyncio.sleep(0.01)
+        envoys.room = True
+        await mesh.sync()
+        assert not running.done()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(asyncio.wait_for(story(), 30))
+    assert "No space left" in caplog.text

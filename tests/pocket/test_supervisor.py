@@ -74,3 +74,28 @@ async def appears(settings: Settings, other_than: processes.ProcessId | None = N
         if process is not None and process != other_than:
             return process
         await asyncio.sleep(0.02)
+
+
+def test_what_cannot_be_written_down_does_not_run_and_is_tried_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a full disk: a part that nobody could find again would keep its port for ever."""
+    monkeypatch.setattr(supervisor, "_BACK_OFF", (0.05,))
+    in_the_way = supervisor.record_file(settings, "sleeper").with_suffix(".new")
+    in_the_way.mkdir(parents=True)
+    with pytest.raises(OSError, match="Is a directory"):
+        supervisor.start(settings, sleeper(settings))
+
+    async def story() -> None:
+        keeper = asyncio.create_task(supervisor.keep_running(settings, sleeper(settings)))
+        await asyncio.sleep(0.2)
+        assert not keeper.done()
+        in_the_way.rmdir()
+        process = await appears(settings)
+        assert [pid for pid, _ in processes.marked(f"{settings.home}:") if pid == process.pid]
+        keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
+
+    asyncio.run(asyncio.wait_for(story(), 30))
+    ours = {mark for _, mark in processes.marked(f"{settings.home}:")}
+    assert len(ours) == 1, "what was started before is gone"
