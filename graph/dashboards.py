@@ -16,6 +16,7 @@ from typing import Any
 
 from graph.errors import GraphError, NotFound
 from graph.params import parse_duration
+from graph.queries import SHORTEST_RATE
 from graph.rows import Series
 
 Json = dict[str, Any]
@@ -186,7 +187,7 @@ def replacement(variable: Variable, values: Sequence[str], options: Sequence[str
 
 def built_in(step: int, duration: int, scrape_interval: float) -> dict[str, str]:
     """Grafana's own variables. A rate needs four scrapes, or it sees none where one is late."""
-    rate = max(step + scrape_interval, 4 * scrape_interval)
+    rate = max(step + scrape_interval, 4 * scrape_interval, SHORTEST_RATE)
     return {
         "__interval": f"{step}s",
         "__interval_ms": str(step * 1000),

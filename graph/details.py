@@ -18,7 +18,7 @@ from typing import Any
 
 from graph import response_times
 from graph.protocols import NO_RESPONSE
-from graph.queries import ENDS, REQUEST, TCP, differs, equals, selectors
+from graph.queries import ENDS, REQUEST, SHORTEST_RATE, TCP, differs, equals, selectors
 from graph.response_times import QUANTILES
 from graph.rows import Row, Series
 from graph.traffic import UNKNOWN
@@ -125,7 +125,7 @@ def window(end: int, duration: int, points: int, scrape_interval: float) -> Wind
     A rate needs four scrapes, as Grafana takes it too ($__rate_interval).
     """
     step = max(1, math.ceil(duration / points), int(scrape_interval / 2))
-    return Window(end, duration, step, max(step, math.ceil(4 * scrape_interval)))
+    return Window(end, duration, step, max(step, math.ceil(4 * scrape_interval), SHORTEST_RATE))
 
 
 def rates(metric: str, reporter: str, matching: Alternatives, seconds: int) -> str:

@@ -28,6 +28,9 @@ REQUEST = ("request_protocol", "response_code", "grpc_response_status", "respons
 MESSAGE = ("request_protocol", "response_flags")
 TCP = ("response_flags",)
 
+SHORTEST_RATE = 20
+"""Seconds. In plots, a rate over less is mostly noise at the few requests per second of the exercise."""
+
 HTTP_PROTOCOLS = frozenset({"http"})
 GRPC_PROTOCOLS = frozenset({"grpc"})
 

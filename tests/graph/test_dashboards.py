@@ -78,6 +78,7 @@ def test_choice_of_values() -> None:
 def test_rate_interval_is_four_scrapes() -> None:
     assert dashboards.built_in(5, 600, 15)["__rate_interval"] == "60s"
     assert dashboards.built_in(120, 3600, 15)["__rate_interval"] == "135s"
+    assert dashboards.built_in(1, 60, 2)["__rate_interval"] == "20s"  # no less, however often they are scraped
 
 
 def test_legends() -> None:
