@@ -17,7 +17,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Which tests share a process (`-n 3 --dist loadgroup --no-loadscope-reorder`): those of one file, and all that share the pocket.
+    """Which tests share a process: those of one file, and all that share the pocket.
+
+    For `-n 3 --dist loadgroup --no-loadscope-reorder`.
 
     The end-to-end tests take longest and mostly wait, so they begin first and run beside the others.
     """
