@@ -29,7 +29,7 @@ from tools.demo_measure import Counts, Finding, counts_of, none_of, share
 ROOT = Path(__file__).resolve().parent.parent
 NAMESPACE = "c756ns"
 CLIENTS, PAUSE = 12, 0.35  # about 30 requests/s
-SETTLE = 6.0  # seconds: the sidecars are scraped every 2 s
+SETTLE = 6.0  # seconds: the sidecars are scraped every 5 s
 QUERY = (
     'istio_requests_total{reporter="source",source_workload="istio-ingressgateway",'
     'destination_service_name="cmpt756s2"}'

@@ -57,7 +57,7 @@ def test_the_loader_may_run_twice(cluster: Cluster) -> None:
 def test_prometheus_sees_the_application_through_its_sidecar(cluster: Cluster) -> None:
     """Prometheus is outside the mesh: its reads appear at each service as source `unknown`."""
     query = 'sum(istio_requests_total{reporter="destination",source_workload="unknown"}) by (destination_workload)'
-    deadline = time.monotonic() + 75  # the first scrape of a pod may be 30 s away, and the sidecar's 2 s more
+    deadline = time.monotonic() + 75  # the first scrape of a pod may be 30 s away, and the sidecar's 5 s more
     wanted = {"cmpt756s1", "cmpt756s2-v1", "cmpt756db"}
     seen: set[str] = set()
     while not wanted <= seen:
@@ -77,7 +77,7 @@ def test_health_checks_are_no_traffic(cluster: Cluster) -> None:
 
 def test_dynamodb_traffic_is_seen_as_bytes_to_the_service_entry(cluster: Cluster) -> None:
     query = 'sum(istio_tcp_sent_bytes_total{source_workload="cmpt756db"}) by (destination_service) > 0'
-    deadline = time.monotonic() + 15  # the sidecar is scraped every 2 s
+    deadline = time.monotonic() + 15  # the sidecar is scraped every 5 s
     names: list[str] = []
     while not names:
         assert time.monotonic() < deadline, "no bytes to DynamoDB are seen"

@@ -19,7 +19,7 @@ QUERY = (
     'istio_requests_total{reporter="source",source_workload="istio-ingressgateway",'
     'destination_service_name="cmpt756s2"}'
 )
-GATEWAY_SCRAPE = 6.0  # seconds: a sidecar is scraped every 2; the rest is for a busy machine
+GATEWAY_SCRAPE = 6.0  # seconds: a sidecar is scraped every 5
 
 
 def set_percent_error(cluster: Cluster, percent: int) -> None:
