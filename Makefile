@@ -23,8 +23,7 @@ setup:
 .PHONY: up
 up: setup
 	@$(MAKE) -f pocket.mak start
-	@$(MAKE) -f k8s.mak dynamodb-init provision
-	@$(MAKE) -f k8s.mak loader LOADER_FLAGS=--once
+	@$(MAKE) -f k8s.mak dynamodb-init provision loader LOADER_FLAGS=--once
 	@tools/welcome.sh
 
 ## down: stop all of it; the data stays for the next `make up`

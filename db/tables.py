@@ -111,7 +111,9 @@ def _facts(table: TableDescriptionTypeDef) -> str:
     units = table.get("ProvisionedThroughput", {})
     read, write = units.get("ReadCapacityUnits", 0), units.get("WriteCapacityUnits", 0)
     paid = f"{read} read and {write} write units" if read or write else "no units: on demand"
-    size = f"{table.get('ItemCount', 0)} items, {table.get('TableSizeBytes', 0)} bytes"
+    # DynamoDB counts every six hours or so, the emulator never: nothing counted does not mean that nothing is there.
+    items, length = table.get("ItemCount", 0), table.get("TableSizeBytes", 0)
+    size = f"{items} items, {length} bytes when last counted" if items or length else "size not counted yet"
     return f"{table.get('TableStatus', '?')}  {paid}  {size}"
 
 

@@ -11,4 +11,7 @@ if grep -q 'PIN_' "$@"; then pins=$(tools/image.sh env); fi
 rendered=$(env $pins "$(command -v python3)" tools/render.py "$@")
 # Only what changed is worth a line. kubectl says "configured" of every PodDisruptionBudget each time, changed or not: the
 # API asks for its selector to be replaced as a whole, so there always is something to send.
-kubectl apply -f - <<<"$rendered" | sed -e '/ unchanged$/d' -e '/^poddisruptionbudget.* configured$/d'
+if ! kubectl apply -f - <<<"$rendered" | sed -e '/ unchanged$/d' -e '/^poddisruptionbudget.* configured$/d'; then
+    require_cluster
+    exit 1
+fi

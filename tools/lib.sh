@@ -22,8 +22,19 @@ python() {
 }
 
 context_name() {
+    command -v kubectl >/dev/null || die "there is no kubectl on this machine. make setup puts one into .cache/bin"
     kubectl config current-context 2>/dev/null ||
         die "kubectl has no current context. Start a cluster first: make up (pocket), make -f eks.mak start, ..."
+}
+
+# Ends with what is wrong and what to do where the current cluster cannot be asked. kubectl's own words for it
+# recommend --validate=false, which helps nobody.
+require_cluster() {
+    local context trouble
+    context=$(context_name)
+    trouble=$(kubectl get --raw /version 2>&1 >/dev/null) ||
+        die "the cluster of context \"$context\" cannot be asked: ${trouble##*$'\n'}
+Start it (pocket: make up), or choose another: kubectl config use-context NAME"
 }
 
 # How the cluster of a context takes images: pocket, minikube, kind, or (everything else) from a registry.

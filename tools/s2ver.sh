@@ -17,7 +17,7 @@ fi
 routes=cluster/s2-vs-$version.yaml
 [[ -e $routes ]] || die "$routes is not there: version $version has no routes"
 
-context_name >/dev/null
+require_cluster
 host=cmpt756s2.c756ns.svc.cluster.local
 gateway_vs=virtualservice/cmpt756s2
 wanted=$(kubectl create --dry-run=client -o json -f "$routes" | python tools/traffic_split.py wanted "$host")

@@ -125,3 +125,15 @@ def test_different_weights_for_gateway_and_mesh_are_told(cluster: StandIns, chec
     done = cluster.run("tools/s2ver.sh", "v2", cwd=checkout)
     assert done.returncode == 0
     assert "the mesh (v1=100) has other weights than the gateway (v1=90 v2=10)" in done.stderr
+
+
+def test_a_cluster_that_does_not_answer(cluster: StandIns, checkout: Path) -> None:
+    """After a reboot the context is still there. kubectl's own advice, --validate=false, would help nobody."""
+    refused = "memcache.go:265] Unhandled Error\nThe connection to the server 127.0.0.1:20000 was refused\n"
+    cluster.answer("config current-context", "pocket\n")
+    cluster.answer("get --raw /version", refused, 1)
+    done = cluster.run("tools/s2ver.sh", "v2", cwd=checkout)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0].startswith('s2ver.sh: the cluster of context "pocket" cannot be asked: The conn')
+    assert "make up" in done.stderr
+    assert steps(cluster) == []
