@@ -7,32 +7,39 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.hookimpl(wrapper=True)  # around all others, so before xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """Which tests share a process: those of one file, and all that share the pocket.
+# -- which tests share a process, with `-n` ---------------------------------------------------------------------------
 
-    For `-n 3 --dist loadgroup --no-loadscope-reorder`.
 
-    The end-to-end tests take longest and mostly wait, so they begin first and run beside the others.
-    """
+class ByFile(LoadScopeScheduling):
+    """The tests of one file stay together, and so do all end-to-end tests: they share one pocket."""
 
-    def group(item: pytest.Item) -> str:
-        path = item.path.relative_to(ROOT).as_posix()
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.split("::")[0]
         return "tests/e2e" if path.startswith("tests/e2e/") else path
 
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
-    items.sort(key=lambda item: group(item) != "tests/e2e")
-    yield
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    """xdist's own way to this (marks and `--dist loadgroup`) does nothing with pytest 9."""
+    return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The end-to-end tests take longest and mostly wait: they begin first and run beside the others."""
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/e2e/"))
+
+
+# -- stand-ins --------------------------------------------------------------------------------------------------------
 
 _STAND_IN = """#!{python}
 import json, os, re, sys

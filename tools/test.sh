@@ -26,4 +26,4 @@ if (($# > 0)); then
 fi
 # Three at a time (tests/conftest.py says what stays together): one of them mostly waits.
 say "pytest"
-.venv/bin/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
+.venv/bin/python -m pytest -n 3 --no-loadscope-reorder
