@@ -75,6 +75,9 @@ async def _listening(settings: Settings, store: Store, kubelet: Kubelet, mesh: M
 
 def main() -> int:
     """Returns the exit code."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        # Started in the background it would ignore some of these, and every pod and `kubectl exec` after it.
+        signal.signal(number, signal.SIG_DFL)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     asyncio.run(serve(from_environment()))
     return 0

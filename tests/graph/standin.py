@@ -24,14 +24,18 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # a page asks much at once; with the usual 5 a busy machine resets connections
+
+
 class StandIn:
     """Answers what `answer` says, until `close`. `url` needs no credentials."""
 
     def __init__(self, port: int = 0) -> None:
         self.state = "v1"
         self.down = False
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", port), _handler(self))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
