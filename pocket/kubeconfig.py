@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
+from pocket.files import write_private
 from pocket.settings import CONTEXT
-from pocket.tls import write_private
 
 Config = dict[str, Any]
 

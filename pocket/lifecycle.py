@@ -10,7 +10,6 @@ import asyncio
 import fcntl
 import hashlib
 import os
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from pocket import builtin, kubeconfig, parts, processes, supervisor, tls
 from pocket.client import ApiClient, answers
 from pocket.objects import name_of, namespace_of
 from pocket.parts import Part
+from pocket.ports import is_free
 from pocket.settings import CONTEXT, ROOT, Settings
 from pocket.store import Store
 
@@ -155,21 +155,11 @@ def _check_ports(settings: Settings) -> None:
         (settings.prometheus_port, "Prometheus", "POCKET_PORT_BASE", f"{settings.home}:prometheus"),
         (settings.gateway_port, "the ingress gateway", "POCKET_GATEWAY_PORT", gateway),
     ):
-        if _can_bind(port) or any(mark.startswith(ours) for mark in marks):
+        if is_free(port) or any(mark.startswith(ours) for mark in marks):
             continue
         holder = _listener(port)
         by = f" by {holder.name()} (pid {holder.pid})" if holder else ""
         raise PocketError(f"port {port} for {what} is in use{by}. Stop that, or choose another with {variable}=...")
-
-
-def _can_bind(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def _listener(port: int) -> psutil.Process | None:

@@ -47,6 +47,7 @@ class MeshSync:
         self._asked = 0
         self._done = 0
         self._lock = asyncio.Lock()
+        self._pushed: dict[str, Proxy] = {}  # who had the last push
         self._wake = asyncio.Event()
         store.listen(self._heard)
 
@@ -88,6 +89,9 @@ class MeshSync:
     async def _push(self) -> None:
         snapshot = self.snapshot()
         proxies = list(self._pods.proxies())
+        for gone in self._pushed.keys() - {proxy.id for proxy in proxies}:
+            self._delivery.forget(self._pushed[gone])
+        self._pushed = {proxy.id: proxy for proxy in proxies}
         written = []
         for proxy in proxies:
             self._delivery.write(proxy, translate(snapshot, proxy))

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from pocket import programs
+from pocket.files import write_private
 from pocket.mesh import telemetry
 from pocket.scrape import DEFAULT_INTERVAL, TargetGroup
 from pocket.settings import Settings
@@ -89,10 +90,10 @@ def write_prometheus_config(settings: Settings) -> None:
     """Write prometheus.yml, and the files of targets where there are none yet."""
     folder = settings.home / "prometheus"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _replace(folder / "prometheus.yml", yaml.safe_dump(prometheus_config(folder), sort_keys=False))
+    write_private(folder / "prometheus.yml", yaml.safe_dump(prometheus_config(folder), sort_keys=False).encode())
     for name in ("sidecars.json", "servicemonitors.json"):
         if not (folder / name).exists():
-            _replace(folder / name, "[]")
+            write_private(folder / name, b"[]")
 
 
 def write_targets(settings: Settings, name: str, groups: Sequence[TargetGroup]) -> None:
@@ -100,13 +101,7 @@ def write_targets(settings: Settings, name: str, groups: Sequence[TargetGroup]) 
     path = settings.home / "prometheus" / name
     text = json.dumps(groups, indent=1)
     if not path.exists() or path.read_text() != text:
-        _replace(path, text)
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(text)
-    temporary.replace(path)
+        write_private(path, text.encode())
 
 
 def _environment() -> dict[str, str]:

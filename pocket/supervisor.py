@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from pocket import processes
+from pocket.files import write_private
 from pocket.parts import Part
 from pocket.processes import ProcessError, ProcessId
 from pocket.settings import Settings
@@ -49,11 +50,8 @@ def start(settings: Settings, part: Part) -> ProcessId:
     process = processes.spawn(
         part.argv, cwd=part.cwd, env=part.env, log=log_file(settings, part.name), name=mark_of(settings, part.name)
     )
-    path = record_file(settings, part.name)
-    temporary = path.with_suffix(".new")
     try:
-        temporary.write_text(json.dumps(process.to_json()))
-        temporary.replace(path)
+        write_private(record_file(settings, part.name), json.dumps(process.to_json()).encode())
     except OSError:
         processes.kill(process)  # nobody would find it again
         raise

@@ -8,7 +8,6 @@ token, readable by their owner alone.
 from __future__ import annotations
 
 import ipaddress
-import os
 import secrets
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,19 +17,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from pocket.files import write_private
+
 _LIFETIME = timedelta(days=365)
 _RENEW = timedelta(days=30)
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Write a file that only its owner can read; a reader sees the old content or the new one, never half."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    temporary.replace(path)
 
 
 def ensure_token(path: Path) -> str:

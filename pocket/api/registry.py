@@ -106,10 +106,7 @@ class Registry:
         warnings = self._decode(target, obj, duplicates, options)
         meta = obj["metadata"]
         meta.setdefault("name", target.name)
-        if meta["name"] != target.name:
-            raise errors.bad_request(
-                f"the name of the object ({meta['name']}) does not match the name on the URL ({target.name})"
-            )
+        _same_name(obj, target)
         return self._update(target, self.get(target), obj, options, warnings)
 
     def patch(self, target: Target, change: Callable[[Obj], Obj], options: WriteOptions) -> Result:
@@ -120,11 +117,7 @@ class Registry:
             if new.get(name) != old[name]:
                 raise errors.bad_request(f"a patch cannot change {name}")
         warnings = self._decode(target, new, [], options)
-        if new["metadata"].get("name") != target.name:
-            raise errors.bad_request(
-                f"the name of the object ({new['metadata'].get('name')}) does not match the name on the URL "
-                f"({target.name})"
-            )
+        _same_name(new, target)
         return self._update(target, old, new, options, warnings)
 
     def apply(self, target: Target, applied: Obj, duplicates: list[str], options: WriteOptions) -> Result:
@@ -132,10 +125,7 @@ class Registry:
         warnings = self._decode(target, applied, duplicates, options)
         meta = applied["metadata"]
         meta.setdefault("name", target.name)
-        if meta["name"] != target.name:
-            raise errors.bad_request(
-                f"the name of the object ({meta['name']}) does not match the name on the URL ({target.name})"
-            )
+        _same_name(applied, target)
         if meta.get("managedFields"):
             raise errors.bad_request("metadata.managedFields must be nil")
         version = meta.pop("resourceVersion", None)
@@ -541,3 +531,10 @@ def _own_selector(job: Obj) -> None:
     meta["labels"] = (meta.get("labels") or {}) | own | name
     job["metadata"]["labels"] = job["metadata"].get("labels") or dict(meta["labels"])
     spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
+
+
+def _same_name(obj: Obj, target: Target) -> None:
+    """Raises ApiError where the object has another name than the path."""
+    name = obj["metadata"].get("name")
+    if name != target.name:
+        raise errors.bad_request(f"the name of the object ({name}) does not match the name on the URL ({target.name})")

@@ -22,6 +22,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from pocket.files import write_private
+
 _PREFIX = "sha256:"
 _CHUNK = 1 << 20
 
@@ -157,11 +159,11 @@ class ImageStore:
         text = json.dumps(manifest, sort_keys=True, indent=1)
         digest = _PREFIX + hashlib.sha256(text.encode()).hexdigest()
         if not self._manifest(digest).exists():
-            _replace(self._manifest(digest), text)
+            write_private(self._manifest(digest), text.encode())
         path = self._tag(normal(tag))
         created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         if not path.exists() or json.loads(path.read_text())["digest"] != digest:
-            _replace(path, json.dumps({"digest": digest, "created": created}))
+            write_private(path, json.dumps({"digest": digest, "created": created}).encode())
         return digest
 
     def remove(self, tag: str) -> None:
@@ -211,13 +213,6 @@ def normal(reference: str) -> str:
     if not last or any(char.isspace() for char in reference):
         raise ImageUnknown(f'"{reference}" is no image name: write it REGISTRY/OWNER/NAME:TAG')
     return reference if ":" in last else f"{reference}:latest"
-
-
-def _replace(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text)
-    temporary.replace(path)
 
 
 def _digest_of(path: Path) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pocket import processes
+from pocket.files import write_private
 from pocket.images.store import ImageStore, ImageUnknown
 from pocket.kubelet import probes, times, volumes
 from pocket.kubelet.environment import ConfigError, command_of
@@ -28,7 +29,6 @@ from pocket.ports import NoFreePort
 from pocket.processes import ProcessError
 from pocket.rootfs import inside
 from pocket.store import now
-from pocket.tls import write_private
 
 _LOG = logging.getLogger(__name__)
 

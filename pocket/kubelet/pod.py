@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from pocket import kubeconfig
+from pocket.files import write_private
 from pocket.images.store import ImageStore
 from pocket.kubelet import inject, times, volumes
 from pocket.kubelet.container import Container, Sleep
@@ -40,7 +41,6 @@ from pocket.objects import (
 from pocket.ports import NoFreePort, PortPool
 from pocket.settings import NODE, Settings
 from pocket.store import NotFound, Store, now
-from pocket.tls import write_private
 
 _LOG = logging.getLogger(__name__)
 

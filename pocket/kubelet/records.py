@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pocket.files import write_private
 from pocket.objects import Obj
 from pocket.processes import ProcessId
-from pocket.tls import write_private
 
 FILE = "record.json"
 

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from pocket.files import write_private
 from pocket.kubelet.environment import (
     ConfigError,
     Find,
@@ -138,9 +139,4 @@ def _write(path: Path, content: bytes) -> None:
         raise ConfigError(f"{path}: must not contain ..")
     if path.is_file() and path.read_bytes() == content:
         return
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_name(f".{path.name}.new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    temporary.replace(path)
+    write_private(path, content)

@@ -15,7 +15,7 @@ from typing import Any
 from pocket.mesh.names import seconds
 from pocket.mesh.regexes import re2_error
 from pocket.mesh.routes import GRPC_STATUS
-from pocket.mesh.rules import RULES
+from pocket.mesh.rules import RULES, is_address
 from pocket.mesh.supported import SPECS, Field
 from pocket.mesh.telemetry import PEER_HEADER
 from pocket.mesh.warn import warnings
@@ -150,7 +150,7 @@ def _prometheus_duration(value: str) -> str | None:
 
 
 def _host(value: str) -> str | None:
-    if _is_address(value):
+    if is_address(value):
         return None
     if value.startswith("*") and value != "*" and not value.startswith("*."):
         return 'a wildcard must be "*" or be followed by a dot, as in *.example.com'
@@ -190,7 +190,7 @@ def _address(value: str) -> str | None:
 def _endpoint_address(value: str) -> str | None:
     if value.startswith("unix://"):
         return "not supported by pocket: Unix sockets as endpoints"
-    return None if _is_address(value) or ("*" not in value and not _host(value)) else "must be an IP address or a host"
+    return None if is_address(value) or ("*" not in value and not _host(value)) else "must be an IP address or a host"
 
 
 def _header_name(value: str) -> str | None:
@@ -245,14 +245,6 @@ def _prime(value: int) -> str | None:
 def _int_or_string(value: Any) -> str | None:
     good = isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool) and 0 < value < 65536)
     return None if good else "must be a port number or the name of a port"
-
-
-def _is_address(value: str) -> bool:
-    try:
-        ipaddress.ip_address(value)
-    except ValueError:
-        return False
-    return True
 
 
 FORMATS: dict[str, Callable[[Any], str | None]] = {

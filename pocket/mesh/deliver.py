@@ -25,7 +25,8 @@ from typing import Any
 
 import aiohttp
 
-from pocket.mesh.bootstrap import CLUSTERS_FILE, LISTENERS_FILE, READY_PATH, bootstrap, complete, envoy_binary
+from pocket import programs
+from pocket.mesh.bootstrap import CLUSTERS_FILE, LISTENERS_FILE, READY_PATH, bootstrap, complete
 from pocket.mesh.listeners import route_file
 from pocket.mesh.model import ADMIN_SOCKET, BOOTSTRAP_FILE, LOCALHOST, EnvoyConfig, Proxy, Resource
 from pocket.mesh.names import typed
@@ -134,23 +135,10 @@ class Delivery:
                 _put(proxy, CLUSTERS_FILE, state.config.clusters)
                 state.cleanup = False
 
-    async def update(self, proxy: Proxy, config: EnvoyConfig, within: float = TIMEOUT) -> None:
-        """`write`, then `acknowledged`."""
-        self.write(proxy, config)
-        await self.acknowledged(proxy, within)
-
     def forget(self, proxy: Proxy) -> None:
         """The proxy is no more."""
         self._states.pop(proxy.id, None)
         self._locks.pop(proxy.id, None)
-
-
-async def is_ready(proxy: Proxy) -> bool:
-    """Does the Envoy answer that it is live?"""
-    try:
-        return (await admin(proxy, "GET", "/ready")).startswith("LIVE")
-    except NotAcknowledged:
-        return False
 
 
 async def drain(proxy: Proxy, within: float) -> bool:
@@ -330,7 +318,7 @@ async def validate(proxy: Proxy, config: EnvoyConfig) -> str | None:
         path = Path(directory) / "envoy.json"
         path.write_text(json.dumps(complete(proxy, config)))
         process = await asyncio.create_subprocess_exec(
-            str(envoy_binary()), "--mode", "validate", "-c", str(path), "--log-level", "error",
+            str(programs.envoy()), "--mode", "validate", "-c", str(path), "--log-level", "error",
             cwd=directory, stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip

@@ -233,7 +233,7 @@ def service_entry(obj: Obj) -> Iterator[FieldError]:
         yield FieldError("spec.location", "Invalid value: resolution DYNAMIC_DNS is for MESH_EXTERNAL only")
     names = {port["name"] for port in ports}
     for index, endpoint in enumerate(endpoints):
-        if resolution == "STATIC" and not _is_address(endpoint["address"]):
+        if resolution == "STATIC" and not is_address(endpoint["address"]):
             where = f"spec.endpoints[{index}].address"
             yield _bad(where, endpoint["address"], "resolution STATIC needs IP addresses")
         for name in endpoint.get("ports") or {}:
@@ -283,7 +283,7 @@ def _bad(path: str, value: Any, problem: str) -> FieldError:
     return FieldError(path, f"Invalid value: {shown}: {problem}")
 
 
-def _is_address(value: str) -> bool:
+def is_address(value: str) -> bool:
     try:
         ipaddress.ip_address(value)
     except ValueError:

@@ -35,12 +35,16 @@ class Envoys:
 
     def __init__(self) -> None:
         self.written: list[str] = []
+        self.forgotten: list[str] = []
         self.answer = asyncio.Event()
         self.refusals: dict[str, NotAcknowledged] = {}
 
     def write(self, proxy: Proxy, config: EnvoyConfig) -> None:
         assert isinstance(config, EnvoyConfig)
         self.written.append(proxy.name)
+
+    def forget(self, proxy: Proxy) -> None:
+        self.forgotten.append(proxy.name)
 
     async def acknowledged(self, proxy: Proxy) -> None:
         await self.answer.wait()
@@ -94,6 +98,19 @@ def test_prometheus_learns_of_every_envoy(tmp_path: Path) -> None:
     asyncio.run(asyncio.wait_for(story(), 10))
     groups = json.loads((tmp_path / "prometheus" / "sidecars.json").read_text())
     assert [group["labels"]["pod"] for group in groups] == ["a", "b"]
+
+
+def test_an_envoy_that_is_gone_is_forgotten_once(tmp_path: Path) -> None:
+    async def story() -> list[str]:
+        mesh, envoys, pods, _ = make(tmp_path, "a", "b")
+        envoys.answer.set()
+        await mesh.sync()
+        pods.names.remove("b")
+        await mesh.sync()
+        await mesh.sync()
+        return envoys.forgotten
+
+    assert asyncio.run(asyncio.wait_for(story(), 10)) == ["b"]
 
 
 def test_a_change_of_routes_is_pushed_by_itself_and_a_pods_status_is_not(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_what_cannot_be_written_down_does_not_run_and_is_tried_again(
 ) -> None:
     """As on a full disk: a part that nobody could find again would keep its port for ever."""
     monkeypatch.setattr(supervisor, "_BACK_OFF", (0.05,))
-    in_the_way = supervisor.record_file(settings, "sleeper").with_suffix(".new")
+    in_the_way = supervisor.record_file(settings, "sleeper").with_name(f".sleeper.json.{os.getpid()}")
     in_the_way.mkdir(parents=True)
     with pytest.raises(OSError, match="Is a directory"):
         supervisor.start(settings, sleeper(settings))

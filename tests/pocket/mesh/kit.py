@@ -18,12 +18,13 @@ import yaml
 from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 
-from pocket.mesh.bootstrap import envoy_argv, envoy_binary
+from pocket.mesh.bootstrap import envoy_argv
 from pocket.mesh.deliver import Delivery, prepare
 from pocket.mesh.model import GatewayPort, PodEndpoint, Proxy, Snapshot, snapshot_of
 from pocket.mesh.telemetry import metric_relabel_configs
 from pocket.mesh.translate import translate
 from pocket.objects import Obj
+from pocket.programs import envoy
 
 NS = "music"
 
@@ -185,7 +186,7 @@ class Mesh:
             self.delivery.write(proxy, translate(self.snapshot, proxy))
             log = (Path(proxy.directory) / "log").open("wb")
             self.processes[proxy.id] = subprocess.Popen(  # noqa: ASYNC220 - it must outlive a loop
-                envoy_argv(envoy_binary()), cwd=proxy.directory, stdout=log, stderr=log
+                envoy_argv(envoy()), cwd=proxy.directory, stdout=log, stderr=log
             )
             log.close()
         await self.settled()

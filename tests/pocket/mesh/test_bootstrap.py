@@ -3,8 +3,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pocket.mesh.bootstrap import bootstrap, complete, envoy_argv, envoy_binary
+from pocket.mesh.bootstrap import bootstrap, complete, envoy_argv
 from pocket.mesh.translate import translate
+from pocket.programs import envoy
 from tests.pocket.mesh.kit import gateway_proxy, service, sidecar, snapshot
 
 
@@ -31,7 +32,7 @@ def test_who_it_is() -> None:
 
 
 def test_envoy_is_there_and_is_started_lean() -> None:
-    assert os.access(envoy_binary(), os.X_OK)
+    assert os.access(envoy(), os.X_OK)
     argv = envoy_argv(Path("/envoy"))
     assert argv[0] == "/envoy"
     assert argv[argv.index("--concurrency") + 1] == "1"

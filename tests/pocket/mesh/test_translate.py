@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from pocket.mesh.admission import check
-from pocket.mesh.bootstrap import complete, envoy_binary
+from pocket.mesh.bootstrap import complete
 from pocket.mesh.deliver import validate
 from pocket.mesh.model import EnvoyConfig, Inbound, Proxy, Substitute
 from pocket.mesh.supported import SPECS
 from pocket.mesh.translate import translate
 from pocket.objects import Obj, kind_of
+from pocket.programs import envoy
 from tests.pocket.mesh.kit import gateway_proxy, objects, pod, sidecar, snapshot
 
 CLUSTER = Path(__file__).parents[3] / "cluster"
@@ -212,7 +213,7 @@ def deprecations(proxy: Proxy, config: EnvoyConfig, directory: Path) -> str:
     """What Envoy warns of: fields that it is about to drop."""
     path = directory / "envoy.json"
     path.write_text(json.dumps(complete(proxy, config)))
-    argv = [str(envoy_binary()), "--mode", "validate", "-c", str(path), "--log-level", "warning"]
+    argv = [str(envoy()), "--mode", "validate", "-c", str(path), "--log-level", "warning"]
     done = subprocess.run(argv, cwd=directory, capture_output=True, text=True, check=True)
     return done.stderr
 
