@@ -53,7 +53,7 @@ def kubectl() -> Path:
 
 def dynalite() -> Path:
     """The DynamoDB emulator's script (our small frame around dynalite), for `node`. Raises ProgramMissing."""
-    folder = ROOT / "pocket" / "emulator"
+    folder = ROOT / "dynamodb"
     if not (folder / "node_modules" / "dynalite").is_dir():
         raise ProgramMissing("the DynamoDB emulator (dynalite) is not installed. Run `make setup`.")
     return folder / "main.js"

@@ -119,7 +119,7 @@ npm_ci() {
     PATH="$root/.venv/bin:$PATH" npm ci --no-audit --no-fund
 }
 
-folders=(pocket/emulator graph)
+folders=(dynamodb graph)
 if [[ -n $with_tests ]]; then folders+=(tests/schemas); fi
 for folder in "${folders[@]}"; do
     stamp=$folder/node_modules/.installed
