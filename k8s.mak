@@ -40,15 +40,15 @@ help:
 
 ## provision: install what the cluster lacks (Istio, Prometheus, Grafana, Kiali), deploy, autoscale where CPU is measured
 .PHONY: provision
-provision: addons check-cluster access deploy
+provision: addons access deploy
 	@if kubectl get --raw /apis/metrics.k8s.io/v1beta1 >/dev/null 2>&1; then
 		tools/apply.sh $(HPA_OBJECTS)
 	fi
 
-## addons: Istio, Prometheus, Grafana, Kiali by helm, where they are missing (cluster/addons)
+## addons: Istio, Prometheus, Grafana, Kiali by helm, where they are missing (cluster/addons); then as check-cluster
 .PHONY: addons
 addons:
-	@$(PYTHON) tools/addons.py
+	@$(PYTHON) -m tools.addons
 
 ## access: who may see Kiali, Grafana and Prometheus through the gateway: ALLOW_FROM in config.mak; again when your address changes
 .PHONY: access
@@ -58,7 +58,7 @@ access:
 ## check-cluster: has the cluster what is needed? Says everything that is missing
 .PHONY: check-cluster
 check-cluster:
-	@tools/check-cluster.sh
+	@$(PYTHON) -m tools.check_cluster
 
 ## deploy: everything: namespace, secrets, gateway, db, s1, s2 (v1, or the versions that run), monitoring, first routes
 .PHONY: deploy

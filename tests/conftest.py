@@ -50,13 +50,15 @@ _STAND_IN = """#!{python}
 import json, os, re, sys
 folder, name, arguments = {folder!r}, {name!r}, sys.argv[1:]
 line = " ".join([name, *arguments])
-with open(os.path.join(folder, "calls.jsonl"), "a") as log:
+with open(os.path.join(folder, "calls.jsonl"), "a+") as log:
     piped = arguments[-1:] == ["-"] or "--password-stdin" in arguments
     log.write(json.dumps([line, sys.stdin.read() if piped else ""]) + "\\n")
+    log.seek(0)
+    calls = log.read()
 with open(os.path.join(folder, "answers.json")) as file:
     answers = json.load(file)
-for pattern, output, code in answers:
-    if re.search(pattern, line):
+for pattern, output, code, after in answers:
+    if re.search(pattern, line) and (not after or re.search(after, calls)):
         print(output, end="", file=sys.stderr if code else sys.stdout)
         sys.exit(code)
 """
@@ -75,9 +77,12 @@ class StandIns:
             path.write_text(_STAND_IN.format(python=sys.executable, folder=str(self.folder), name=name))
             path.chmod(0o755)
 
-    def answer(self, pattern: str, output: str = "", code: int = 0) -> None:
-        """Calls whose command line matches the regular expression get this. Of several, the latest counts."""
-        self._answers.write_text(json.dumps([[pattern, output, code], *json.loads(self._answers.read_text())]))
+    def answer(self, pattern: str, output: str = "", code: int = 0, after: str = "") -> None:
+        """Calls whose command line matches the regular expression get this. Of several, the latest counts.
+        With `after`: only once there was a call that matches that.
+        """
+        answers = json.loads(self._answers.read_text())
+        self._answers.write_text(json.dumps([[pattern, output, code, after], *answers]))
 
     @property
     def _answers(self) -> Path:

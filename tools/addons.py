@@ -1,8 +1,9 @@
-"""Installs Istio, Prometheus with Grafana, and Kiali into a cluster that lacks them: `tools/addons.py`.
+"""Installs Istio, Prometheus with Grafana, and Kiali into a cluster that lacks them: `python -m tools.addons`.
 
 Which charts, in which versions and order: cluster/addons/charts.txt; their values stand beside it. Run again, it
 changes what differs from there and nothing else. What somebody else has installed stays as it is: a cluster that has
-Istio with its gateway and a Prometheus, as pocket has, gets nothing.
+Istio with its gateway and a Prometheus, as pocket has, gets nothing. In the end everything that the application needs
+is there, or the error names what is not.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tools import check_cluster
+from tools.check_cluster import NAMESPACE, ClusterError
+
 ROOT = Path(__file__).resolve().parents[1]
 ADDONS = Path("cluster/addons")
-NAMESPACE = "istio-system"
 PATIENCE = 300
 """Seconds: how long each chart, and the load balancer, may take."""
 ISTIO = ("istio-base", "istio-cni", "istiod", "istio-ingressgateway")
@@ -145,10 +148,6 @@ def _run(*command: str, piped: str | None = None) -> str:
     return done.stdout
 
 
-def _there(*arguments: str) -> bool:
-    return subprocess.run(["kubectl", *arguments], capture_output=True, check=False).returncode == 0
-
-
 def _say(text: str) -> None:
     print(text, flush=True)
 
@@ -214,19 +213,21 @@ def _wait_for_address() -> None:
 
 
 def provide() -> None:
-    """Look at the current cluster and install what it lacks. Raises AddonError."""
-    version = _run("kubectl", "get", "--raw", "/version")
+    """Look at the current cluster and install what it lacks. Raises AddonError, ClusterError."""
+    context = check_cluster.context()
+    cluster = check_cluster.look()
     secrets = _run("kubectl", "--namespace", NAMESPACE, "get", "secrets", "-l", "owner=helm", "--output", "json")
     known = charts((ROOT / ADDONS / "charts.txt").read_text(encoding="utf-8"))
     names = {chart.release for chart in known}
     ours = {name: release for name, release in releases(json.loads(secrets or "{}")).items() if name in names}
-    kinds = _there("get", "--raw", "/apis/networking.istio.io/v1")
-    gateway = _there("--namespace", NAMESPACE, "get", "deployment", "istio-ingressgateway")
-    operator = _there("get", "--raw", "/apis/monitoring.coreos.com/v1")
-    prometheus = _there("--namespace", NAMESPACE, "get", "service", "prometheus")
-    todo = wanted(known, ours, istio=kinds and gateway, istio_kinds=kinds, prometheus=operator and prometheus)
-    if not todo:
-        return
+    todo = wanted(known, ours, istio=cluster.istio, istio_kinds=cluster.istio_kinds, prometheus=cluster.prometheus)
+    if todo:
+        _install(todo, ours, cluster.version)
+        cluster = check_cluster.look()
+    _say(check_cluster.verdict(cluster, context))
+
+
+def _install(todo: Sequence[Chart], ours: Mapping[str, Release], version: str) -> None:
     if shutil.which("helm") is None:
         raise AddonError(f"helm is not installed, and this cluster lacks {todo[0].release} and more: {HELM}")
     for chart in todo:
@@ -245,7 +246,7 @@ def main() -> int:
     """Returns the exit code."""
     try:
         provide()
-    except AddonError as error:
+    except (AddonError, ClusterError) as error:
         print(f"addons.py: {error}", file=sys.stderr)
         return 1
     return 0

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import StandIns
+from tests.tools.test_check_cluster import has_everything
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -60,6 +61,7 @@ def test_help_lists_them(standins: StandIns, file: str) -> None:
 
 @pytest.fixture
 def cluster(standins: StandIns) -> StandIns:
+    has_everything(standins)
     standins.answer("get deployments -l app=cmpt756s2", "v1\nv2\n")
     standins.answer("get job cmpt756loader", "Complete\n")
     standins.answer("get pods -l job-name", "Succeeded")

@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from tests.conftest import StandIns
-from tools import addons
+from tests.tools.test_check_cluster import apis, has_everything, has_nothing, objects
+from tools import addons, check_cluster
 from tools.addons import AddonError, Chart, Release
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,28 +101,20 @@ def test_a_release_is_left_alone_only_if_nothing_differs() -> None:
 
 # --- the command lines -----------------------------------------------------------------------------------------------
 
-HAS = {
-    "kinds": "get --raw /apis/networking.istio.io/v1$",
-    "gateway": "get deployment istio-ingressgateway",
-    "operator": "get --raw /apis/monitoring.coreos.com/v1$",
-    "prometheus": "get service prometheus",
-}
-
 
 @pytest.fixture
 def empty(standins: StandIns) -> StandIns:
-    """A cluster of a cloud without anything in it, and a helm."""
+    """A cluster of a cloud without anything in it, and a helm, whose last chart completes it."""
     standins.program("helm")
-    for pattern in HAS.values():
-        standins.answer(pattern, "not found\n", 1)
+    has_nothing(standins)
+    has_everything(standins, after="helm upgrade --install kiali")
     standins.answer("get service istio-ingressgateway", 'LoadBalancer [{"hostname":"x.elb.amazonaws.com"}]')
     return standins
 
 
 def installed(cluster: StandIns) -> None:
     """As after a first run."""
-    for pattern in HAS.values():
-        cluster.answer(pattern, "{}")
+    has_everything(cluster)
     cluster.answer("get secrets -l owner=helm", json.dumps({"items": [secret(name) for name in NAMES]}))
     cluster.answer("get secret grafana-admin", "secret/grafana-admin\n")
     listed = [{"name": c.release, "chart": f"{c.chart}-{c.version}"} for c in CHARTS]
@@ -201,7 +194,8 @@ def test_a_failure_stops_everything_and_shows_the_pods(empty: StandIns, checkout
 
 
 def test_a_half_made_cluster(empty: StandIns, checkout: Path) -> None:
-    empty.answer(HAS["kinds"], "{}")
+    empty.answer("get --raw /apis$", apis(check_cluster.ISTIO_KINDS))
+    has_everything(empty, after="helm upgrade --install kiali")
     items = [secret("istio-base"), secret("istio-cni", "pending-install")]
     empty.answer("get secrets -l owner=helm", json.dumps({"items": items}))
     listed = [{"name": "istio-base", "chart": f"base-{CHARTS[0].version}"}]
@@ -223,16 +217,34 @@ def test_no_helm_is_one_clear_line(empty: StandIns, checkout: Path) -> None:
 
 
 def test_a_cluster_that_has_it_all_is_left_alone(empty: StandIns, checkout: Path) -> None:
-    for pattern in HAS.values():
-        empty.answer(pattern, "{}")
-    assert run(empty, checkout) == ""
+    has_everything(empty)
+    assert run(empty, checkout) == (
+        'the cluster of context "aws756" has Istio with its ingress gateway, and Prometheus\n'
+    )
     assert changes(empty) == []
     assert not any(call.startswith("helm") for call in empty.calls)
 
 
+def test_what_is_missing_in_the_end_is_an_error(empty: StandIns, checkout: Path) -> None:
+    has_everything(empty)
+    empty.answer("get deployment/istio-ingressgateway", objects(gateway_pods=0))
+    said = run(empty, checkout, fails=True)
+    assert 'missing in the cluster of context "aws756": Istio\'s ingress gateway (Deployment istio' in said
+    assert changes(empty) == []
+
+
+def test_no_question_twice(empty: StandIns, checkout: Path) -> None:
+    """They are asked at each `make up`."""
+    has_everything(empty)
+    run(empty, checkout)
+    assert len(empty.calls) == len(set(empty.calls)) == 6
+
+
 def test_no_answer_from_the_cluster(empty: StandIns, checkout: Path) -> None:
     empty.answer("get --raw /version", "connection refused\n", 1)
-    assert "connection refused" in run(empty, checkout, fails=True)
+    said = run(empty, checkout, fails=True)
+    assert "connection refused" in said
+    assert 'context "aws756" does not answer' in said
     assert changes(empty) == []
 
 
@@ -262,5 +274,5 @@ def test_an_address_that_does_not_come(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_provision_and_reinstate_limit_access_before_they_deploy() -> None:
     text = (ROOT / "k8s.mak").read_text()
-    assert "\nprovision: addons check-cluster access deploy\n" in text
+    assert "\nprovision: addons access deploy\n" in text
     assert "\nreinstate: check-cluster access deploy\n" in text

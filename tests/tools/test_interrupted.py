@@ -14,14 +14,14 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("script", ["addons.py", "access.py"])
-def test_interrupted(script: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("script", [("-m", "tools.addons"), ("-m", "tools.check_cluster"), ("tools/access.py",)])
+def test_interrupted(script: tuple[str, ...], tmp_path: Path) -> None:
     begun = tmp_path / "begun"
     kubectl = tmp_path / "kubectl"
     kubectl.write_text(f"#!/bin/sh\ntouch {begun}\nexec sleep 60\n")
     kubectl.chmod(0o755)
     env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "ALLOW_FROM": "auto"}
-    command = [sys.executable, f"tools/{script}"]
+    command = [sys.executable, *script]
     running = subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True, start_new_session=True)
     end = time.monotonic() + 60
     while not begun.exists() and time.monotonic() < end:
