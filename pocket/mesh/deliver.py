@@ -26,6 +26,7 @@ from typing import Any
 import aiohttp
 
 from pocket import programs
+from pocket.files import write_private
 from pocket.mesh.bootstrap import CLUSTERS_FILE, LISTENERS_FILE, READY_PATH, bootstrap, complete
 from pocket.mesh.listeners import route_file
 from pocket.mesh.model import ADMIN_SOCKET, BOOTSTRAP_FILE, LOCALHOST, EnvoyConfig, Proxy, Resource
@@ -70,20 +71,12 @@ def document(name: str, resources: Mapping[str, Resource]) -> tuple[str, str]:
     return f'{{"version_info":"{version}","resources":{body}}}', version
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file in one step: a reader sees the old content or the new, and Envoy's watch is triggered."""
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(text)
-    os.replace(temporary, path)
-
-
 def prepare(proxy: Proxy) -> None:
     """Write the bootstrap file of a proxy that is about to start, and remove the socket of an earlier one."""
     directory = Path(proxy.directory)
-    directory.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileNotFoundError):
         (directory / ADMIN_SOCKET).unlink()
-    write_atomically(directory / BOOTSTRAP_FILE, json.dumps(bootstrap(proxy), indent=1, sort_keys=True))
+    write_private(directory / BOOTSTRAP_FILE, json.dumps(bootstrap(proxy), indent=1, sort_keys=True).encode())
 
 
 class Delivery:
@@ -187,13 +180,12 @@ def _put_rest(proxy: Proxy, config: EnvoyConfig) -> None:
 
 def _put(proxy: Proxy, name: str, resources: Mapping[str, Resource]) -> bool:
     """Write a file unless it says the same already; was there something to write?"""
-    directory = Path(proxy.directory)
-    directory.mkdir(parents=True, exist_ok=True)
+    path = Path(proxy.directory) / name
     text, version = document(name, resources)
-    present = _read(directory / name)
+    present = _read(path)
     if present is not None and present["version_info"] == version:
         return False
-    write_atomically(directory / name, text)
+    write_private(path, text.encode())  # in one step, which is what Envoy watches for
     return True
 
 
@@ -314,7 +306,8 @@ async def _refusal(session: aiohttp.ClientSession, proxy: Proxy, config: EnvoyCo
 
 async def validate(proxy: Proxy, config: EnvoyConfig) -> str | None:
     """Envoy's own objection to a configuration, or None where it has none. Takes about half a second."""
-    with tempfile.TemporaryDirectory() as directory:
+    # In the pod's folder: should we be killed, what is left goes with the pod.
+    with tempfile.TemporaryDirectory(prefix="validate-", dir=proxy.directory) as directory:
         path = Path(directory) / "envoy.json"
         path.write_text(json.dumps(complete(proxy, config)))
         process = await asyncio.create_subprocess_exec(

@@ -28,3 +28,4 @@ def test_what_cannot_be_written_leaves_the_old_content(tmp_path: Path, monkeypat
     with pytest.raises(OSError, match="No space left"):
         write_private(path, b"new")
     assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path], "nothing temporary is left"

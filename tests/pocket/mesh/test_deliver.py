@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pocket.mesh.deliver import Dead, Delivery, Gone, NotAcknowledged, admin, document, objection, write_atomically
+from pocket.mesh.deliver import Dead, Delivery, Gone, NotAcknowledged, admin, document, objection
 from pocket.mesh.model import EnvoyConfig, Inbound
 from pocket.mesh.translate import translate
 from tests.pocket.mesh.kit import destination_rule, mesh, pod, service, sidecar, snapshot, virtual_service
@@ -36,13 +36,6 @@ def test_the_version_is_the_content() -> None:
     parsed = json.loads(one[0])
     assert parsed["version_info"] == one[1]
     assert parsed["resources"][0]["@type"] == "type.googleapis.com/envoy.config.cluster.v3.Cluster"
-
-
-def test_a_write_leaves_nothing_behind(tmp_path: Path) -> None:
-    write_atomically(tmp_path / "a", "1")
-    write_atomically(tmp_path / "a", "2")
-    assert (tmp_path / "a").read_text() == "2"
-    assert names(tmp_path) == {"a"}
 
 
 def test_a_new_proxy_gets_everything_at_once(tmp_path: Path) -> None:
