@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +205,7 @@ def test_envoy_accepts_it(name: str, proxy: Proxy, tmp_path: Path) -> None:
     for obj in things:
         if kind_of(obj) in SPECS:
             assert check(obj) == []
+    proxy = replace(proxy, directory=str(tmp_path))
     config = translate(snapshot(*things, *PODS), proxy)
     assert asyncio.run(validate(proxy, config)) is None
     assert deprecations(proxy, config, tmp_path) == ""
@@ -219,7 +221,8 @@ def deprecations(proxy: Proxy, config: EnvoyConfig, directory: Path) -> str:
 
 
 @pytest.mark.parametrize("proxy", [PROXIES[0], PROXIES[2]], ids=lambda proxy: proxy.name)
-def test_envoy_accepts_the_clusters_own_objects(proxy: Proxy) -> None:
+def test_envoy_accepts_the_clusters_own_objects(proxy: Proxy, tmp_path: Path) -> None:
+    proxy = replace(proxy, directory=str(tmp_path))
     config = translate(snapshot(*own_objects(), *PODS), proxy)
     assert asyncio.run(validate(proxy, config)) is None
 
