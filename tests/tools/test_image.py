@@ -10,11 +10,15 @@ import pytest
 
 from tests.conftest import StandIns
 
-# Stands in for docker: writes the metadata file as buildx does, and notes its command line.
-BUILDX = """#!/usr/bin/env bash
-echo "docker $*" >>"{log}"
+DIGEST = "sha256:" + "d1" * 32
+# Stands in for docker: writes the metadata file as buildx does (for s1: S1_METADATA), and notes its command line.
+BUILDX = f"""#!/usr/bin/env bash
+if [[ $2 == version ]]; then exit 0; fi
+echo "docker $*" >>"$DOCKER_LOG"
+said='{{"containerimage.digest": "{DIGEST}"}}'
+if [[ $* == *"-f s1/"* ]]; then said=${{S1_METADATA-$said}}; fi
 while (($#)); do
-    if [[ $1 == --metadata-file ]]; then echo '{{"containerimage.digest": "sha256:{digest}"}}' >"$2"; fi
+    if [[ $1 == --metadata-file ]]; then printf '%s' "$said" >"$2"; fi
     shift
 done
 """
@@ -37,7 +41,8 @@ def registry(standins: StandIns, tmp_path: Path) -> Path:
     log = tmp_path / "docker.log"
     log.touch()
     path = standins.folder / "docker"
-    path.write_text(BUILDX.format(log=log, digest="d1"))
+    path.write_text(BUILDX)
+    standins.env["DOCKER_LOG"] = str(log)
     return log
 
 
@@ -49,8 +54,8 @@ def test_a_cloud_gets_images_from_the_registry_by_digest(standins: StandIns, che
         f"docker buildx build {options} -t ghcr.io/someone/cmpt756s2:v1 -f s2/v1/Dockerfile .",
         f"docker buildx build {options} -t ghcr.io/someone/cmpt756s1:v1 -f s1/Dockerfile .",
     ]
-    assert "image ghcr.io/someone/cmpt756s2:v1@sha256:d1" in said
-    assert pins(standins, checkout) == {"PIN_S2_V1": "@sha256:d1", "PIN_S1": "@sha256:d1"}
+    assert f"image ghcr.io/someone/cmpt756s2:v1@{DIGEST}" in said
+    assert pins(standins, checkout) == {"PIN_S2_V1": f"@{DIGEST}", "PIN_S1": f"@{DIGEST}"}
 
 
 def test_a_tag_and_a_label_lead_to_the_commit(standins: StandIns, checkout: Path, registry: Path) -> None:
@@ -90,17 +95,53 @@ def test_only_what_changed_is_built_again(standins: StandIns, checkout: Path, re
     assert built() == set()
     standins.run("tools/image.sh", "clean", cwd=checkout)
     assert built() == everything
+    standins.env["PLATFORMS"] = "linux/amd64,linux/arm64"
+    assert built() == everything, "the nodes are others now"
+    assert built() == set()
     standins.env["FORCE"] = "1"
     assert built() == everything
 
 
 def test_a_failed_build_is_not_taken_for_a_good_one(standins: StandIns, checkout: Path, registry: Path) -> None:
-    (standins.folder / "docker").write_text("#!/usr/bin/env bash\necho no space >&2\nexit 17\n")
+    full = "#!/usr/bin/env bash\nif [[ $2 == build ]]; then echo no space >&2; exit 17; fi\n"
+    (standins.folder / "docker").write_text(full)
     for _ in range(2):
         done = standins.run("tools/image.sh", "build", "s1", cwd=checkout)
         assert done.returncode != 0
         assert "no space" in done.stderr
     assert pins(standins, checkout) == {}
+
+
+def test_a_refused_push_says_which_image_and_what_to_do(standins: StandIns, checkout: Path, registry: Path) -> None:
+    refuses = '#!/usr/bin/env bash\nif [[ $2 == build ]]; then echo "401 Unauthorized" >&2; exit 1; fi\n'
+    (standins.folder / "docker").write_text(refuses)
+    done = standins.run("tools/image.sh", "build", "s1", "db", cwd=checkout)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "401 Unauthorized\n"
+        "image.sh: ghcr.io/someone/cmpt756s1:v1 is not built or not pushed; docker says above why. "
+        "If ghcr.io refused it: CR_PAT=... make -f k8s.mak registry-login\n"
+    )
+    assert "cmpt756db" not in done.stdout, "the rest is not tried"
+    assert pins(standins, checkout) == {}
+
+
+@pytest.mark.parametrize("metadata", ["", "{}", '{"containerimage.digest": ""}', '{"containerimage.digest": "latest"}'])
+def test_without_a_digest_there_is_no_pin(standins: StandIns, checkout: Path, registry: Path, metadata: str) -> None:
+    """Nor is the digest of the image before taken for that of this one."""
+    done = standins.run("tools/image.sh", "build", "db", "s1", cwd=checkout, env={"S1_METADATA": metadata})
+    assert done.returncode == 1
+    assert "cmpt756s1:v1: docker buildx did not say which digest it pushed" in done.stderr
+    assert pins(standins, checkout) == {"PIN_DB": f"@{DIGEST}"}
+
+
+def test_docker_without_its_plugin(standins: StandIns, checkout: Path, registry: Path) -> None:
+    (standins.folder / "docker").write_text('#!/usr/bin/env bash\necho "unknown command: docker $1" >&2\nexit 1\n')
+    done = standins.run("tools/image.sh", "build", "s1", cwd=checkout)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "image.sh: docker has no buildx: install its plugin (package docker-buildx-plugin or docker-buildx)\n"
+    )
 
 
 def test_minikube_builds_inside_its_node(standins: StandIns, checkout: Path) -> None:
@@ -127,7 +168,9 @@ def test_an_unknown_image_names_the_known(standins: StandIns, checkout: Path) ->
     done = standins.run("tools/image.sh", "build", "s3", cwd=checkout)
     assert done.returncode != 0
     assert 'no image "s3"' in done.stderr
-    assert "known: db graph loader s1 s2-v1 s2-v2" in done.stderr
+    known = {file.parent.relative_to(checkout).as_posix().replace("/", "-") for file in checkout.rglob("Dockerfile")}
+    assert {"db", "loader", "s2-v2"} < known
+    assert f"; known: {' '.join(sorted(known))}\n" in done.stderr
     assert "usage" in standins.run("tools/image.sh", "biuld", cwd=checkout).stderr
 
 
