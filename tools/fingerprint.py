@@ -54,7 +54,8 @@ def _files(root: Path, source: str) -> Iterator[Path]:
         raise FileNotFoundError(f"{source}: the Dockerfile copies it, but it is not there")
     for path in found:
         for file in [path] if path.is_file() else path.rglob("*"):
-            if file.is_file() and not _SKIP.intersection(file.relative_to(root).parts) and file.suffix != ".pyc":
+            # A source that names such a folder itself means it: the graph's image copies libraries out of node_modules.
+            if file.is_file() and not _SKIP.intersection(file.relative_to(path).parts) and file.suffix != ".pyc":
                 yield file
 
 

@@ -64,6 +64,20 @@ def test_changes_that_do_not(root: Path) -> None:
     assert fingerprint(root, DOCKERFILE) == before
 
 
+def test_libraries_that_the_dockerfile_names_count(root: Path) -> None:
+    library = root / "graph/node_modules/drawing/drawing.mjs"
+    library.parent.mkdir(parents=True)
+    library.write_text("1")
+    (root / DOCKERFILE).write_text(f"FROM a\nCOPY {library.relative_to(root)} /code/\n")
+    before = fingerprint(root, DOCKERFILE)
+    library.write_text("2")
+    assert fingerprint(root, DOCKERFILE) != before
+    (root / DOCKERFILE).write_text("FROM a\nCOPY graph /code/\n")
+    before = fingerprint(root, DOCKERFILE)
+    library.write_text("3")
+    assert fingerprint(root, DOCKERFILE) == before
+
+
 def test_a_source_that_is_not_there_is_named(root: Path) -> None:
     (root / DOCKERFILE).write_text("FROM a\nCOPY nowhere /code/\n")
     with pytest.raises(FileNotFoundError, match="nowhere"):
