@@ -66,6 +66,13 @@ def refuse_log(pod: Obj, container: str, previous: bool) -> None:
     raise errors.bad_request(f'container "{container}" in pod "{name}" is waiting to start: {trouble}')
 
 
+def refuse_forward(pod: Obj) -> None:
+    """Raises ApiError when the pod does not run."""
+    phase = (pod.get("status") or {}).get("phase")
+    if phase != "Running":
+        raise errors.bad_request(f"unable to forward port because pod is not running. Current status={phase}")
+
+
 def refuse_exec(pod: Obj, container: str) -> None:
     """Raises ApiError when the pod has ended, or the container does not run."""
     phase = (pod.get("status") or {}).get("phase")

@@ -18,8 +18,12 @@ class ExecContext:
     root: Path | None = None  # the container's own tree: an argument `/code/app.py` that is in it means that file
 
 
+Address = tuple[str, int] | Path
+"""Where something listens: host and port, or a Unix socket."""
+
+
 class PodRuntime(Protocol):
-    """The kubelet's side of `kubectl logs` and `kubectl exec`."""
+    """The kubelet's side of `kubectl logs`, `kubectl exec` and `kubectl port-forward`."""
 
     def log_file(self, pod: Obj, container: str, previous: bool) -> Path:
         """The log of a container, or of the run before its last restart; the file need not exist."""
@@ -27,6 +31,10 @@ class PodRuntime(Protocol):
 
     def exec_context(self, pod: Obj, container: str) -> ExecContext:
         """Raises LookupError when the container has no files yet."""
+        ...
+
+    def port_address(self, pod: Obj, port: int) -> Address:
+        """Where what a pod calls its `port` is to be reached here. Raises LookupError where there is none."""
         ...
 
 

@@ -22,12 +22,12 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from pocket.api import containers, errors
+from pocket.api import containers, errors, podstreams
 from pocket.api import web as w
 from pocket.api.contracts import ExecContext, PodRuntime
 from pocket.api.registry import Registry
 from pocket.api.target import Target
-from pocket.objects import Obj, kind_of, uid_of
+from pocket.objects import Obj
 from pocket.rootfs import inside
 
 STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
@@ -64,7 +64,7 @@ class _Session:
 
 
 class Exec:
-    """The subresource `exec` of pods; `attach` and `portforward` are refused here by name."""
+    """The subresource `exec` of pods; `attach` is refused here by name."""
 
     def __init__(self, registry: Registry, runtime: PodRuntime, streams: set[asyncio.Task[object]]) -> None:
         self._registry = registry
@@ -78,11 +78,6 @@ class Exec:
             raise errors.ApiError(
                 501, "NotImplemented",
                 "pocket does not attach to a running process: use `kubectl logs -f` or `kubectl exec`",
-            )  # fmt: skip
-        if target.subresource == "portforward":
-            raise errors.ApiError(
-                501, "NotImplemented",
-                "pocket does not forward ports: every pod listens on 127.0.0.1 already, see `kubectl describe pod`",
             )  # fmt: skip
         options = _options(request)
         container = containers.choose(pod, request.query.get("container", ""))
@@ -105,20 +100,17 @@ class Exec:
         if socket.ws_protocol is None:
             await socket.close(code=1002, message=b"speak v5.channel.k8s.io or v4.channel.k8s.io")
             return socket
-        task = asyncio.current_task()
-        if task is not None:
-            self._streams.add(task)
-        try:
+        with podstreams.registered(self._streams):
             await self._run(socket, options, context, pod, version)
-        finally:
-            if task is not None:
-                self._streams.discard(task)
         return socket
 
     async def _run(
         self, socket: web.WebSocketResponse, options: Options, context: ExecContext, pod: Obj, version: int
     ) -> None:
-        """Start the command, carry its streams, tell how it ended. `version`: when the pod was known to be there."""
+        """Start the command, carry its streams, tell how it ended; it does not outlive its pod.
+
+        `version`: the store's when the pod was known to be there.
+        """
         try:
             session = await _start(socket, options, context)
         except OSError as error:
@@ -128,7 +120,7 @@ class Exec:
         ended = asyncio.ensure_future(process.wait())
         output = [asyncio.ensure_future(part) for part in _outputs(session)]
         gone = asyncio.ensure_future(_read_client(session))
-        removed = asyncio.ensure_future(self._removed(pod, version))
+        removed = asyncio.ensure_future(podstreams.removed(self._registry.store, pod, version))
         try:
             await asyncio.wait({ended, gone, removed}, return_when=asyncio.FIRST_COMPLETED)
             if ended.done():
@@ -146,12 +138,6 @@ class Exec:
                 close()
             await _end(process)
             await asyncio.gather(ended, return_exceptions=True)
-
-    async def _removed(self, pod: Obj, since: int) -> None:
-        """Wait until the pod is gone: a command does not outlive its container."""
-        async for event in self._registry.store.watch(since):
-            if event.type == "DELETED" and kind_of(event.object) == "Pod" and uid_of(event.object) == uid_of(pod):
-                return
 
 
 def _options(request: web.Request) -> Options:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from pocket.api import containers, errors
+from pocket.api import containers, errors, podstreams
 from pocket.api import web as w
 from pocket.api.contracts import PodRuntime
 from pocket.api.registry import Registry
@@ -60,24 +60,17 @@ class Logs:
         options = _options(request)
         path = self._runtime.log_file(pod, container, previous)
         lines = self._lines(path, pod, container, options, target)
-        task = asyncio.current_task()
         response = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8"})
         if (options.since or options.timestamps) and not _tells_time(path):
             response.headers["Warning"] = f'299 - "{_NO_TIMES}"'
         await response.prepare(request)
-        if task is not None:
-            self._streams.add(task)
-        try:
+        # A client that goes has seen enough.
+        with contextlib.suppress(ConnectionError), podstreams.registered(self._streams):
             async for chunk in lines:
                 if chunk:
                     await response.write(chunk)
                 if request.transport is None or request.transport.is_closing():
                     break
-        except ConnectionError:
-            pass  # the client has seen enough
-        finally:
-            if task is not None:
-                self._streams.discard(task)
         with contextlib.suppress(ConnectionError):
             await response.write_eof()
         return response

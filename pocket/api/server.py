@@ -20,6 +20,7 @@ from pocket.api.contracts import Admission, ExecContext, PodRuntime
 from pocket.api.decode import MAX_BODY, parse_object
 from pocket.api.exec import Exec
 from pocket.api.logs import Logs
+from pocket.api.portforward import PortForward
 from pocket.api.registry import Registry
 from pocket.api.resources import Resources
 from pocket.api.target import Target, parse
@@ -56,6 +57,7 @@ class _Server:
         self._resources = Resources(registry, self._streams)
         self._logs = Logs(registry, runtime, self._streams)
         self._exec = Exec(registry, runtime, self._streams)
+        self._forward = PortForward(registry, runtime, self._streams)
 
     async def stop(self, _: web.Application) -> None:
         """End watches, followed logs and commands, so that the server can stop at once."""
@@ -104,8 +106,10 @@ class _Server:
         match target.subresource:
             case "log":
                 return await self._logs.handle(request, target)
-            case "exec" | "attach" | "portforward":
+            case "exec" | "attach":
                 return await self._exec.handle(request, target)
+            case "portforward":
+                return await self._forward.handle(request, target)
         return await self._resources.handle(request, target)
 
     async def _review(self, request: web.Request, kind: str) -> web.StreamResponse:

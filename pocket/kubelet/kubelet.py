@@ -11,9 +11,9 @@ import sqlite3
 from pathlib import Path
 
 from pocket import processes
-from pocket.api.contracts import ExecContext
+from pocket.api.contracts import Address, ExecContext
 from pocket.images.store import ImageStore
-from pocket.kubelet import events, records
+from pocket.kubelet import events, inject, records
 from pocket.kubelet.container import Sleep
 from pocket.kubelet.events import EventRecorder
 from pocket.kubelet.folders import folder_of, remove_folder
@@ -84,6 +84,11 @@ class Kubelet:
             raise LookupError(f'container "{container}" of pod "{name_of(pod)}" has not been started yet') from error
         mark = self._worker(pod).mark(container, max(found.status.restarts, 0))
         return ExecContext(launch.cwd, {**launch.env, processes.MARK: mark}, found.rootfs)
+
+    def port_address(self, pod: Obj, port: int) -> Address:
+        """Where what a pod calls its `port` is to be reached. Raises LookupError where it does not run or has none."""
+        worker = self._worker(pod)
+        return worker.network.address(port, worker.folder / inject.PROXY)
 
     # -- running --------------------------------------------------------------------------------------------------
 

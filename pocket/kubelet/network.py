@@ -7,11 +7,12 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from pocket.api.contracts import Address
 from pocket.kubelet import inject, substitutes
 from pocket.kubelet.environment import container_environment, service_links
 from pocket.kubelet.proxy import is_proxy
 from pocket.kubelet.records import PodRecord
-from pocket.mesh.model import LOCALHOST, GatewayPort, Inbound, PodEndpoint, Proxy, Substitute
+from pocket.mesh.model import ADMIN_SOCKET, LOCALHOST, GatewayPort, Inbound, PodEndpoint, Proxy, Substitute
 from pocket.objects import Obj, labels_of, matches, name_of, owner_of
 from pocket.ports import PortPool
 from pocket.settings import Settings
@@ -19,6 +20,9 @@ from pocket.store import Store
 
 # Of the person's environment; everything else stays outside.
 _INHERITED = ("LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+_ENVOY_ADMIN = 15000
+_ENVOY_STATS = (15020, 15021, 15090)  # merged telemetry, health, telemetry: one listener in pocket
 
 Addresses = Callable[[Obj, int], tuple[str, int] | None]
 """Service and port -> where a pod without sidecar reaches it."""
@@ -80,6 +84,21 @@ class Network:
         if number not in self._record.app_ports:
             raise ValueError(f"port {name_or_number}: no containerPort of the pod, and pocket knows only those")
         return self._record.app_ports[number]
+
+    def address(self, port: int, proxy: Path) -> Address:
+        """Where what the pod calls `port` really is, as seen from inside it; its Envoy runs in the folder `proxy`.
+
+        An Envoy has Istio's ports (https://istio.io/latest/docs/ops/deployment/application-requirements/). Raises
+        LookupError.
+        """
+        own = self._gateway_targets() if self.mode == "gateway" else self._record.app_ports
+        if port in own:
+            return LOCALHOST, own[port]
+        if self.mode and port == _ENVOY_ADMIN:
+            return proxy / ADMIN_SOCKET
+        if self.mode and port in _ENVOY_STATS:
+            return LOCALHOST, self._record.stats_port
+        raise LookupError(f"port {port}: no containerPort of the pod, and pocket knows only those")
 
     def environment(self, container: Obj, image: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
         """All variables of a container; `more` is for those that say nothing about them. Raises ConfigError."""

@@ -22,6 +22,7 @@ from typing import Any
 import yaml
 from aiohttp import web
 
+from pocket.api.contracts import Address
 from pocket.api.server import ExecContext, bootstrap_objects, make_app
 from pocket.objects import FieldError, Obj, name_of
 from pocket.store import Store, now
@@ -40,6 +41,7 @@ class FilesRuntime:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.ports: dict[int, Address] = {}
 
     def folder(self, pod: str, container: str) -> Path:
         path = self.root / pod / container
@@ -51,6 +53,10 @@ class FilesRuntime:
 
     def exec_context(self, pod: Obj, container: str) -> ExecContext:
         return ExecContext(self.folder(name_of(pod), container), {"PATH": os.environ["PATH"], "POD": name_of(pod)})
+
+
+    def port_address(self, pod: Obj, port: int) -> Address:
+        return self.ports[port]
 
 
 class StrictAdmission:

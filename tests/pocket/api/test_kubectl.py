@@ -8,15 +8,13 @@ import pty
 import re
 import select
 import subprocess
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.pocket.api.live import Cluster
+from tests.pocket.api.running import running, until
 
 DEPLOYMENT = """
 apiVersion: apps/v1
@@ -44,48 +42,6 @@ spec:
   gateways: [mesh]
   http: []
 """
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    """Wait, with a bound."""
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end, f"waited in vain: {what}"
-        time.sleep(0.02)
-
-
-class Running:
-    """A kubectl that runs on, and its output line by line."""
-
-    def __init__(self, command: list[str]) -> None:
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        self._seen = b""
-
-    def line(self) -> str:
-        """The next line, within a bound."""
-        assert self.process.stdout is not None
-        while b"\n" not in self._seen:
-            ready, _, _ = select.select([self.process.stdout], [], [], 20)
-            assert ready, f"no further line after {self._seen!r}"
-            chunk = os.read(self.process.stdout.fileno(), 65536)
-            assert chunk, f"the output ended after {self._seen!r}"
-            self._seen += chunk
-        line, _, self._seen = self._seen.partition(b"\n")
-        return line.decode()
-
-    def wait(self) -> int:
-        """The exit code, within a bound."""
-        return self.process.wait(20)
-
-
-@contextmanager
-def running(cluster: Cluster, *arguments: str) -> Iterator[Running]:
-    kubectl = Running(cluster.command(*arguments))
-    try:
-        yield kubectl
-    finally:
-        kubectl.process.kill()
-        kubectl.process.communicate()
 
 
 # -- finding out ------------------------------------------------------------------------------------------------------

@@ -62,6 +62,19 @@ def test_ports_without(store: Store) -> None:
         made.port(made.pod["spec"]["containers"][0], 1)
 
 
+def test_what_a_port_is_as_seen_from_inside(store: Store) -> None:
+    made = network(store, pod())
+    envoy = Path("/pods/u/istio-proxy")
+    stats = made.proxy(envoy).stats_port
+    assert made.address(8000, envoy) == ("127.0.0.1", made.port(made.pod["spec"]["containers"][0], 8000))
+    assert made.address(15000, envoy) == envoy / "admin.sock"
+    assert {made.address(port, envoy) for port in (15020, 15021, 15090)} == {("127.0.0.1", stats)}
+    with pytest.raises(LookupError, match="port 1234: no containerPort"):
+        made.address(1234, envoy)
+    with pytest.raises(LookupError):
+        network(store, pod(None)).address(15000, envoy)
+
+
 def test_again_takes_no_more_ports(store: Store) -> None:
     made = network(store, pod())
     before = made.endpoint(ready=True)

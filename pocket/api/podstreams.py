@@ -1,0 +1,30 @@
+"""What every long connection to a pod has to do (exec, attach, port-forward): end with the server, and with the pod."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+
+from pocket.objects import Obj, kind_of, uid_of
+from pocket.store import Store
+
+
+@contextlib.contextmanager
+def registered(streams: set[asyncio.Task[object]]) -> Iterator[None]:
+    """The present task is one of `streams`, which the server cancels when it stops."""
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("a stream runs in a task")
+    streams.add(task)
+    try:
+        yield
+    finally:
+        streams.discard(task)
+
+
+async def removed(store: Store, pod: Obj, since: int) -> None:
+    """Wait until the pod is gone. `since`: the resource version at which it was known to be there."""
+    async for event in store.watch(since):
+        if event.type == "DELETED" and kind_of(event.object) == "Pod" and uid_of(event.object) == uid_of(pod):
+            return
