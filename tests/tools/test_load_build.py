@@ -155,6 +155,7 @@ def test_a_java_that_will_not_do(
 def test_no_java_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(load_build, "KEGS", ())
     with pytest.raises(Missing, match=r"no java on the PATH.*apt-get install"):
         load_build.java()
 
@@ -164,3 +165,14 @@ def test_a_java_that_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ve
     java(tmp_path, f'openjdk version "{version}" 2025-04-15')
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     assert load_build.java() == str(tmp_path / "bin" / "java")
+
+
+def test_homebrews_java_is_found_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keg = tmp_path / "keg"
+    keg.mkdir()
+    (keg / "java").write_text("#!/bin/sh\necho 'openjdk version \"25\"' >&2\n")
+    (keg / "java").chmod(0o755)
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(load_build, "KEGS", (str(keg),))
+    assert load_build.java() == str(keg / "java")

@@ -102,3 +102,94 @@ def test_an_old_kubectl_is_replaced(standins: StandIns, complete: Path, version:
         assert (done.returncode, done.stdout) == (0, ""), done.stderr
         assert os.access(complete / ".cache/bin/kubectl", os.X_OK) == ours
     assert len(standins.calls) == (1 if version else 0)
+
+
+# -- programs that only tests need ------------------------------------------------------------------------------------
+
+NO_CHROMIUM = "no Chromium: the tests of the graph's page are skipped"
+NO_JDK = "no JDK and Maven: the tests of Gatling are skipped"
+SUDO = '#!/bin/bash\n[[ $1 == -n ]] || exit 1\nshift\nexec "$@"\n'
+APT = """#!/bin/bash
+folder=${0%/*}
+echo "$*" >>"$folder/apt-calls"
+case "$*" in
+    *chromium*) programs=chromium ;;
+    *maven*) programs="java javac mvn" ;;
+esac
+for name in $programs; do mv "$folder/packages/$name" "$folder/$name"; done
+"""
+JAVA = "#!/bin/bash\necho 'openjdk version \"{}\"' >&2\n"
+
+
+@pytest.fixture
+def bare(standins: StandIns, complete: Path) -> Path:
+    """A machine with what `make up` needs and nothing else."""
+    for name in [*NEEDED.split(), "env"]:
+        (standins.folder / name).symlink_to(str(shutil.which(name)))
+    standins.env["PATH"] = str(standins.folder)
+    standins.env["C756_BIN"] = str(complete / ".cache/bin")
+    standins.answer("version --client", '{"clientVersion": {"minor": "37"}}\n')
+    return complete
+
+
+def program(standins: StandIns, name: str, text: str) -> None:
+    (standins.folder / name).write_text(text)
+    (standins.folder / name).chmod(0o755)
+
+
+def installs(standins: StandIns) -> list[str]:
+    return [call for call in standins.calls if call.startswith(("apt-get install", "brew"))]
+
+
+def test_make_up_needs_no_browser_and_no_java(standins: StandIns, bare: Path) -> None:
+    standins.program("apt-get", "sudo")
+    done = standins.run("tools/setup.sh", cwd=bare)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert installs(standins) == []
+
+
+def test_what_cannot_be_installed_is_said_in_a_line_each(standins: StandIns, bare: Path) -> None:
+    done = standins.run("tools/setup.sh", "test", cwd=bare)
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert NO_CHROMIUM in first
+    assert f"{NO_JDK} (install JDK and Maven)" in second
+
+
+def test_a_failing_installation_is_not_the_end(standins: StandIns, bare: Path) -> None:
+    """As root apt-get fails; others may not become root without a password."""
+    standins.program("apt-get", "sudo")
+    standins.answer("apt-get|sudo", "E: Unable to fetch some archives\n", 100)
+    done = standins.run("tools/setup.sh", "test", cwd=bare)
+    assert done.returncode == 0, done.stderr
+    assert f"{NO_JDK} (sudo apt-get install default-jdk-headless maven" in done.stdout
+    assert NO_CHROMIUM in done.stdout
+    if os.geteuid() == 0:
+        assert "Debian packages default-jdk-headless maven ... failed" in done.stdout
+        assert "E: Unable to fetch" in (bare / ".cache/setup.log").read_text()
+    else:
+        assert installs(standins) == []
+
+
+@pytest.mark.parametrize("version", ["17.0.15", "11.0.2"])
+def test_installed_where_that_needs_no_password(standins: StandIns, bare: Path, version: str) -> None:
+    """A Java that is too old is as good as none."""
+    (standins.folder / "packages").mkdir()
+    for name in ("chromium", "javac", "mvn"):
+        program(standins, f"packages/{name}", "#!/bin/bash\n")
+    program(standins, "packages/java", JAVA.format(version))
+    program(standins, "apt-get", APT)
+    program(standins, "sudo", SUDO)
+    done = standins.run("tools/setup.sh", "test", cwd=bare)
+    assert done.returncode == 0, done.stderr
+    assert NO_CHROMIUM not in done.stdout
+    assert (NO_JDK in done.stdout) == (version == "11.0.2"), done.stdout
+    calls = (standins.folder / "apt-calls").read_text().splitlines()
+    assert calls == [
+        "install -y --no-install-recommends chromium",
+        "install -y --no-install-recommends default-jdk-headless maven",
+    ]
+    (standins.folder / "apt-calls").unlink()
+    if version != "11.0.2":
+        assert standins.run("tools/setup.sh", "test", cwd=bare).stdout == ""
+        assert not (standins.folder / "apt-calls").exists()
