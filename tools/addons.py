@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from tools import check_cluster
-from tools.check_cluster import NAMESPACE, ClusterError
+from tools.check_cluster import GATEWAY, NAMESPACE, ClusterError
 
 ROOT = Path(__file__).resolve().parents[1]
 ADDONS = Path("cluster/addons")
 PATIENCE = 300
 """Seconds: how long each chart, and the load balancer, may take."""
-ISTIO = ("istio-base", "istio-cni", "istiod", "istio-ingressgateway")
+ISTIO = ("istio-base", "istio-cni", "istiod", GATEWAY)
 PROMETHEUS = "monitoring"
 HELM = "https://helm.sh/docs/intro/install/"
 
@@ -105,12 +105,17 @@ def wanted(
 
 
 def repair(name: str, release: Release | None) -> list[str]:
-    """The helm command that ends an installation or upgrade which broke off, so that another may begin; mostly none."""
-    if release is None or not release.status.startswith("pending"):
+    """The helm command that ends what broke off, so that an installation or upgrade may begin; mostly none.
+    States: https://helm.sh/docs/helm/helm_status/
+    """
+    if release is None:
         return []
-    if release.status == "pending-install" or release.revision == 1:
-        return ["uninstall", name, "--namespace", NAMESPACE, "--wait", "--timeout", f"{PATIENCE}s"]
-    return ["rollback", name, "--namespace", NAMESPACE, "--wait", "--timeout", f"{PATIENCE}s"]
+    away = ["uninstall", name, "--namespace", NAMESPACE, "--wait", "--timeout", f"{PATIENCE}s"]
+    if release.status in ("pending-install", "uninstalling"):
+        return away
+    if release.status.startswith("pending"):
+        return away if release.revision == 1 else ["rollback", *away[1:]]
+    return []
 
 
 def as_it_should_be(
@@ -123,21 +128,37 @@ def as_it_should_be(
     return names.get(chart.release) == f"{chart.chart}-{chart.version}" and (values or {}) == (wanted_values or {})
 
 
-def platform(chart: Chart, version: str) -> str:
-    """The name of a platform that this chart must know of, from the server's version; mostly none.
+def platform(version: str) -> str:
+    """Whose Kubernetes it is, by the server's version, if a chart must know that; mostly nobody's."""
+    return "gke" if "-gke." in version else ""
 
-    GKE keeps network plugins in a folder of its own, and lets pods as important as istio-cni's only into namespaces
-    with a quota: https://istio.io/latest/docs/ambient/install/platform-prerequisites/#google-kubernetes-engine-gke
+
+def value_files(chart: Chart, on: str) -> list[Path]:
+    """A release's values files, the later the stronger: RELEASE.yaml, then RELEASE.PLATFORM.yaml if there is one."""
+    special = ADDONS / f"{chart.release}.{on}.yaml"
+    return [ADDONS / f"{chart.release}.yaml", *([special] if on and (ROOT / special).exists() else [])]
+
+
+def merged(values: Iterable[Mapping[str, Any] | None]) -> dict[str, Any]:
+    """What helm makes of several values files. https://helm.sh/docs/chart_template_guide/values_files/"""
+    result: dict[str, Any] = {}
+    for layer in values:
+        for key, value in (layer or {}).items():
+            both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+            result[key] = merged([result[key], value]) if both else value
+    return result
+
+
+def install(chart: Chart, files: Sequence[Path]) -> list[str]:
+    """The helm command. --wait: until its pods are ready. https://helm.sh/docs/helm/helm_upgrade/
+
+    Not for the gateway: helm 3 would wait for the load balancer's address as well, which never comes on minikube and
+    kind (serviceReady in helm's pkg/kube/ready.go).
     """
-    return "gke" if chart.release == "istio-cni" and "-gke." in version else ""
-
-
-def install(chart: Chart, on: str = "") -> list[str]:
-    """The helm command. --wait: until its pods are ready. https://helm.sh/docs/helm/helm_upgrade/"""
     return [
         "upgrade", "--install", chart.release, chart.chart, "--repo", chart.repository, "--version", chart.version,
-        "--namespace", NAMESPACE, "--create-namespace", "--values", f"{ADDONS}/{chart.release}.yaml",
-        *(["--set", f"global.platform={on}"] if on else []), "--wait", "--timeout", f"{PATIENCE}s",
+        "--namespace", NAMESPACE, "--create-namespace", *(word for file in files for word in ("--values", str(file))),
+        *([] if chart.release == GATEWAY else ["--wait"]), "--timeout", f"{PATIENCE}s",
     ]  # fmt: skip
 
 
@@ -159,7 +180,7 @@ def _grafana_password() -> None:
         _run("kubectl", "create", "-f", "-", piped=manifest)
 
 
-def _bring_up_to_date(chart: Chart, release: Release | None, on: str) -> None:
+def _bring_up_to_date(chart: Chart, release: Release | None, files: Sequence[Path]) -> None:
     import yaml
 
     name = f"{chart.release} ({chart.chart} {chart.version})"
@@ -172,20 +193,17 @@ def _bring_up_to_date(chart: Chart, release: Release | None, on: str) -> None:
         values = json.loads(
             _run("helm", "get", "values", chart.release, "--namespace", NAMESPACE, "--output", "json") or "null"
         )
-        target = yaml.safe_load((ROOT / ADDONS / f"{chart.release}.yaml").read_text(encoding="utf-8"))
-        if on:
-            target = {**(target or {}), "global": {**(target or {}).get("global", {}), "platform": on}}
+        target = merged(yaml.safe_load((ROOT / file).read_text(encoding="utf-8")) for file in files)
         if as_it_should_be(chart, release, listed, values, target):
             _say(f"{name} is there")
             return
     _say(f"{name}: installing, and waiting for its pods, at most {PATIENCE} s")
-    try:
-        _run("helm", *install(chart, on))
-    except AddonError as error:
-        pods = subprocess.run(
-            ["kubectl", "--namespace", NAMESPACE, "get", "pods"], text=True, capture_output=True, check=False
-        )
-        raise AddonError(f"{error}\nThe pods of {NAMESPACE}:\n{pods.stdout.rstrip()}") from None
+    _run("helm", *install(chart, files))
+
+
+def _wait_for_gateway() -> None:
+    gateway = ("rollout", "status", f"deployment/{GATEWAY}", f"--timeout={PATIENCE}s")
+    _run("kubectl", "--namespace", NAMESPACE, *gateway)
 
 
 def _wait_for_address() -> None:
@@ -230,13 +248,19 @@ def provide() -> None:
 def _install(todo: Sequence[Chart], ours: Mapping[str, Release], version: str) -> None:
     if shutil.which("helm") is None:
         raise AddonError(f"helm is not installed, and this cluster lacks {todo[0].release} and more: {HELM}")
-    for chart in todo:
-        on = platform(chart, version)
-        if on == "gke":
-            _run("kubectl", "apply", "-f", f"{ADDONS}/gke-quota.yaml")
-        if chart.release == PROMETHEUS:
-            _grafana_password()
-        _bring_up_to_date(chart, ours.get(chart.release), on)
+    on = platform(version)
+    try:
+        for chart in todo:
+            if chart.release == PROMETHEUS:
+                _grafana_password()
+            _bring_up_to_date(chart, ours.get(chart.release), value_files(chart, on))
+            if chart.release == GATEWAY:
+                _wait_for_gateway()
+    except AddonError as error:
+        pods = subprocess.run(
+            ["kubectl", "--namespace", NAMESPACE, "get", "pods"], text=True, capture_output=True, check=False
+        )
+        raise AddonError(f"{error}\nThe pods of {NAMESPACE}:\n{pods.stdout.rstrip()}") from None
     _run("kubectl", "apply", "-f", f"{ADDONS}/sidecars.yaml")
     _run("kubectl", "apply", "-k", "cluster/dashboards")
     _wait_for_address()

@@ -36,7 +36,6 @@ def everything() -> list[tuple[str, dict[str, Any]]]:
         **OBJECTS,
         "graph-rbac.yaml": load(ROOT / "cluster/graph-rbac.yaml"),
         "addons/sidecars.yaml": load(ROOT / "cluster/addons/sidecars.yaml"),
-        "addons/gke-quota.yaml": load(ROOT / "cluster/addons/gke-quota.yaml"),
         "addons/monitoring.yaml": yaml.safe_load((ROOT / "cluster/addons/monitoring.yaml").read_text())[
             "extraManifests"
         ],

@@ -85,7 +85,9 @@ def test_what_broke_off_is_ended_first() -> None:
     assert addons.repair("kiali", None) == []
     assert addons.repair("kiali", Release("failed", 2)) == []
     assert addons.repair("kiali", Release("pending-install", 1))[:2] == ["uninstall", "kiali"]
+    assert addons.repair("kiali", Release("uninstalling", 2))[:2] == ["uninstall", "kiali"]
     assert addons.repair("kiali", Release("pending-upgrade", 3))[:2] == ["rollback", "kiali"]
+    assert addons.repair("kiali", Release("pending-rollback", 4))[:2] == ["rollback", "kiali"]
 
 
 def test_a_release_is_left_alone_only_if_nothing_differs() -> None:
@@ -135,11 +137,14 @@ def changes(cluster: StandIns) -> list[str]:
     return [call for call in cluster.calls if re.search(r"helm (upgrade|uninstall|rollback)|apply|create|delete", call)]
 
 
-def upgrade(chart: Chart) -> str:
+def upgrade(chart: Chart, special: str = "") -> str:
+    # helm would wait for the gateway's load balancer, too.
+    wait = "" if chart.release == "istio-ingressgateway" else "--wait "
+    more = f"--values cluster/addons/{chart.release}.{special}.yaml " if special else ""
     return (
         f"helm upgrade --install {chart.release} {chart.chart} --repo {chart.repository} --version {chart.version} "
-        f"--namespace istio-system --create-namespace --values cluster/addons/{chart.release}.yaml "
-        "--wait --timeout 300s"
+        f"--namespace istio-system --create-namespace --values cluster/addons/{chart.release}.yaml {more}"
+        f"{wait}--timeout 300s"
     )
 
 
@@ -172,16 +177,35 @@ def test_changed_values_are_applied(empty: StandIns, checkout: Path) -> None:
     assert changes(empty) == [upgrade(CHARTS[-1]), *AFTERWARDS]
 
 
-def test_gke_needs_to_be_named_to_istio_cni(empty: StandIns, checkout: Path) -> None:
+def test_values_in_several_files_are_one() -> None:
+    layers = [{"a": {"b": 1, "c": 2}, "d": [1]}, None, {"a": {"c": 3}, "d": [2], "e": {}}]
+    assert addons.merged(layers) == {"a": {"b": 1, "c": 3}, "d": [2], "e": {}}
+
+
+def test_istio_cni_must_know_that_it_is_on_gke(empty: StandIns, checkout: Path) -> None:
+    """Its nodes look for network plugins in a folder of their own: see istio-cni.gke.yaml."""
     empty.answer("get --raw /version", '{"gitVersion":"v1.35.0-gke.1234"}')
     run(empty, checkout)
-    quota = "kubectl apply -f cluster/addons/gke-quota.yaml"
-    expected = [quota, upgrade(CHARTS[1]).replace(" --wait", " --set global.platform=gke --wait")]
-    assert [call for call in changes(empty) if "gke" in call] == expected
+    assert [call for call in changes(empty) if "gke" in call] == [upgrade(CHARTS[1], "gke")]
     installed(empty)
-    empty.answer("helm get values istio-cni ", '{"global":{"platform":"gke"}}')
+    empty.answer(
+        "helm get values istio-cni ",
+        '{"cni":{"cniBinDir":"/home/kubernetes/bin"},"global":{"platform":"gke"}}',
+    )
     run(empty, checkout)
-    assert changes(empty) == [quota, *AFTERWARDS]
+    assert changes(empty) == AFTERWARDS
+
+
+def test_the_gateways_pods_are_waited_for_before_the_rest(empty: StandIns, checkout: Path) -> None:
+    wait = "rollout status deployment/istio-ingressgateway --timeout=300s"
+    run(empty, checkout)
+    order = [call for call in empty.calls if wait in call or "helm upgrade" in call]
+    assert [wait in call for call in order] == [False] * 4 + [True] + [False] * 2
+    empty.answer("rollout status deployment/istio-ingressgateway", "error: timed out\n", 1)
+    empty.answer("get pods", "istio-ingressgateway-1 0/1 Pending\n")
+    said = run(empty, checkout, fails=True)
+    assert changes(empty) == [upgrade(chart) for chart in CHARTS[:4]]
+    assert "timed out\nThe pods of istio-system:\nistio-ingressgateway-1 0/1 Pending" in said
 
 
 def test_a_failure_stops_everything_and_shows_the_pods(empty: StandIns, checkout: Path) -> None:
@@ -252,7 +276,7 @@ def test_the_load_balancers_address_is_waited_for(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     answers = iter(["LoadBalancer ", "LoadBalancer ", 'LoadBalancer [{"ip":"20.1.2.3"}]'])
-    monkeypatch.setattr(addons.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr("tools.addons.time.sleep", lambda seconds: None)
     monkeypatch.setattr(addons, "_run", lambda *words: "aws756" if "current-context" in words else next(answers))
     addons._wait_for_address()
     assert next(answers, None) is None
