@@ -25,7 +25,7 @@ signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 # -- which tests share a process, with `-n` ---------------------------------------------------------------------------
 
 
-class ByFile(LoadScopeScheduling):
+class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """The tests of one file stay together, and so do all end-to-end tests: they share one pocket."""
 
     def _split_scope(self, nodeid: str) -> str:
@@ -138,7 +138,7 @@ _DOCKERFILE = "FROM python:3.11-slim\nWORKDIR /code\nCOPY servicekit /code/servi
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """The makefiles, tools/ and cluster/ of this checkout, with six tiny images."""
+    """The makefiles, tools/ and cluster/ of this checkout, with a tiny image for each service."""
     target = tmp_path / "checkout"
     target.mkdir()
     for name in ("tools", "cluster"):
@@ -146,7 +146,7 @@ def checkout(tmp_path: Path) -> Path:
     for name in ("Makefile", *(path.name for path in ROOT.glob("*.mak"))):
         shutil.copy2(ROOT / name, target / name)
     (target / ".venv").symlink_to(ROOT / ".venv")
-    for folder in ("servicekit", "s1", "s2/v1", "s2/v2", "db", "loader", "graph"):
+    for folder in ("servicekit", "s1", "s2/v1", "s2/v2", "db", "loader", "graph", "dynamodb"):
         (target / folder).mkdir(parents=True)
         (target / folder / "app.py").write_text(f'"""{folder}"""\n')
         if folder != "servicekit":

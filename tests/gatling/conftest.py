@@ -75,7 +75,7 @@ class Scripts:
 
     def follow(self, users: int, simulation: str, output: Path) -> subprocess.Popen[bytes]:
         """tools/gatling.sh without an end, in a process group as a terminal would give it."""
-        command = [ROOT / "tools" / "gatling.sh", str(users), simulation, "--gateway", self.gateway]
+        command = [str(ROOT / "tools" / "gatling.sh"), str(users), simulation, "--gateway", self.gateway]
         with output.open("wb") as file:
             follower = subprocess.Popen(command, env=self.env, stdout=file, stderr=file, start_new_session=True)
         self.followers.append(follower)

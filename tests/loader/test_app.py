@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def run(tmp_path: Path, chain: Chain) -> Iterator[Run]:
+def run(tmp_path: Path, chain: Chain) -> Run:
     """Runs the loader as its image does."""
     image = Image.read(ROOT / "loader/Dockerfile")
     image.unpack(tmp_path / "code")

@@ -50,7 +50,7 @@ def test_a_pod_behind_the_service_is_a_target_with_the_operators_labels() -> Non
 
 
 def test_defaults_and_extra_labels() -> None:
-    spec = {"jobLabel": "team", "targetLabels": ["team"], "podTargetLabels": ["version", "absent"]}
+    spec: Obj = {"jobLabel": "team", "targetLabels": ["team"], "podTargetLabels": ["version", "absent"]}
     (group,) = monitored_targets([monitor(**spec)], [service(team="red")], [pod()])
     assert group["labels"]["__metrics_path__"] == "/metrics"
     assert group["labels"]["__scrape_interval__"] == "30s"

@@ -67,7 +67,7 @@ def test_everything_is_there_after_reopening(tmp_path: Path) -> None:
 
 
 async def collect(store: Store, since: int | None, count: int) -> list[tuple[str, str]]:
-    seen = []
+    seen: list[tuple[str, str]] = []
     async for event in store.watch(since):
         seen.append((event.type, event.object["metadata"]["name"]))
         if len(seen) == count:

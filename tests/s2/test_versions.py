@@ -94,8 +94,8 @@ def test_the_images_differ_by_the_change_only(tmp_path: Path) -> None:
         Image.read(ROOT / f"s2/{version}/Dockerfile").unpack(tmp_path / version)
     assert (tmp_path / "v1/app.py").read_text() == (tmp_path / "v2/s2/v1/app.py").read_text()
     assert (tmp_path / "v2/app.py").read_text() == (ROOT / "s2/v2/app.py").read_text()
-    dockerfiles = [(ROOT / f"s2/{version}/Dockerfile").read_text().splitlines() for version in ("v1", "v2")]
-    changed = [line for line in difflib.ndiff(*dockerfiles) if line[0] in "+-"]
+    v1, v2 = ((ROOT / f"s2/{version}/Dockerfile").read_text().splitlines() for version in ("v1", "v2"))
+    changed = [line for line in difflib.ndiff(v1, v2) if line[0] in "+-"]
     assert all("COPY s2/" in line or "docker build" in line or "version" in line.lower() for line in changed), changed
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flask import Flask, request
 from flask.testing import FlaskClient
-from werkzeug.wrappers import Response
+from werkzeug.test import TestResponse
 
 from servicekit import body, errors
 
@@ -40,7 +40,7 @@ def client() -> FlaskClient:
     return app.test_client()
 
 
-def error(answer: Response | Any, status: int) -> str:
+def error(answer: TestResponse, status: int) -> str:
     assert answer.status_code == status, answer.text
     assert list(answer.get_json()) == ["error"]
     message: str = answer.get_json()["error"]

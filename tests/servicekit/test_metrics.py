@@ -10,8 +10,9 @@ from servicekit.service import new_app
 
 
 def make() -> Flask:
-    about = {"service": "svc", "version": "v9", "prefix": "/p"}
-    app = new_app(**about, config=BaseConfig(), check_ready=lambda: None, document={"openapi": "x"})
+    app = new_app(
+        service="svc", version="v9", prefix="/p", config=BaseConfig(), check_ready=lambda: None, document={"openapi": "x"}
+    )
 
     @app.get("/p/")
     def items() -> str:
