@@ -286,6 +286,11 @@ def _json(value: Any) -> str:
     return "" if value is None else value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
 
 
+def _sum(resource: str, unit: str) -> Callable[[Obj, datetime], str]:
+    """Of all containers of a PodMetrics."""
+    return lambda obj, _: f"{sum(int(part['usage'][resource].removesuffix(unit)) for part in obj['containers'])}{unit}"
+
+
 def _get(*path: str, default: Any = "") -> Callable[[Obj, datetime], Any]:
     def value(obj: Obj, _: datetime) -> Any:
         found: Any = obj
@@ -426,6 +431,18 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         AGE,
     ),
     "CustomResourceDefinition": (NAME, Column("Created At", _get("metadata", "creationTimestamp"))),
+    "NodeMetrics": (
+        NAME,
+        Column("CPU", _get("usage", "cpu")),
+        Column("Memory", _get("usage", "memory")),
+        Column("Window", _get("window")),
+    ),
+    "PodMetrics": (
+        NAME,
+        Column("CPU", _sum("cpu", "n")),
+        Column("Memory", _sum("memory", "Ki")),
+        Column("Window", _get("window")),
+    ),
     "VirtualService": (NAME, Column("Gateways", _spec_json("gateways")), Column("Hosts", _spec_json("hosts")), AGE),
     "DestinationRule": (NAME, Column("Host", _spec_json("host")), AGE),
     "ServiceEntry": (

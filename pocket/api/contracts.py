@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -22,8 +24,25 @@ Address = tuple[str, int] | Path
 """Where something listens: host and port, or a Unix socket."""
 
 
+@dataclass(frozen=True)
+class Usage:
+    """What something uses."""
+
+    cpu: float  # processors, on average over a window
+    memory: int  # bytes
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What the containers of a pod use, or the machine."""
+
+    taken: datetime  # the end of the window
+    window: float  # seconds
+    containers: Mapping[str, Usage]
+
+
 class PodRuntime(Protocol):
-    """The kubelet's side of `kubectl logs`, `kubectl exec` and `kubectl port-forward`."""
+    """The kubelet's side of `kubectl logs`, `exec`, `port-forward` and `top`."""
 
     def log_file(self, pod: Obj, container: str, previous: bool) -> Path:
         """The log of a container, or of the run before its last restart; the file need not exist."""
@@ -35,6 +54,14 @@ class PodRuntime(Protocol):
 
     def port_address(self, pod: Obj, port: int) -> Address:
         """Where what a pod calls its `port` is to be reached here. Raises LookupError where there is none."""
+        ...
+
+    async def usage(self, pods: Sequence[Obj]) -> Mapping[str, Figures]:
+        """Of each of these pods, by its uid; those without figures (yet) are left out."""
+        ...
+
+    def machine_usage(self) -> Figures | None:
+        """Of the node, with one "container" of any name; None as long as there are no figures."""
         ...
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 
-from pocket.api.target import SUBRESOURCES
+from pocket.api.target import COMPUTED, SUBRESOURCES
 from pocket.objects import KINDS, Kind, Obj
 
 KUBERNETES = (1, 37)
@@ -65,7 +65,7 @@ def version() -> Obj:
 def groups() -> dict[str, list[str]]:
     """Every named group and its versions, the preferred one first."""
     found: dict[str, list[str]] = {}
-    for kind in KINDS.values():
+    for kind in (*KINDS.values(), *COMPUTED.values()):
         if kind.group:
             versions = found.setdefault(kind.group, [])
             versions += [entry for entry in kind.versions if entry not in versions]
@@ -102,7 +102,8 @@ def _group(name: str) -> Obj:
 
 def resources(group: str, version: str) -> Obj | None:
     """GET /api/v1, /apis/GROUP/VERSION; None if there is none."""
-    kinds = [kind for kind in KINDS.values() if kind.group == group and version in kind.versions]
+    served = (*KINDS.values(), *COMPUTED.values())
+    kinds = [kind for kind in served if kind.group == group and version in kind.versions]
     reviews = [entry for entry in REVIEWS.get(group, ()) if entry[0] == version]
     if not kinds and not reviews:
         return None
@@ -120,6 +121,9 @@ def resources(group: str, version: str) -> Obj | None:
 
 
 def verbs(kind: Kind) -> list[str]:
+    """What can be done with it."""
+    if kind in COMPUTED.values():
+        return ["get", "list"]
     return _FIXED_VERBS if kind.name in ("Node", "CustomResourceDefinition") else VERBS
 
 

@@ -20,10 +20,11 @@ from pocket.api.contracts import Admission, ExecContext, PodRuntime
 from pocket.api.decode import MAX_BODY, parse_object
 from pocket.api.exec import Exec
 from pocket.api.logs import Logs
+from pocket.api.metrics import Metrics
 from pocket.api.portforward import PortForward
 from pocket.api.registry import Registry
 from pocket.api.resources import Resources
-from pocket.api.target import Target, parse
+from pocket.api.target import METRICS, Target, parse
 from pocket.store import Store
 
 __all__ = ["Admission", "ExecContext", "PodRuntime", "bootstrap_objects", "make_app"]
@@ -57,6 +58,7 @@ class _Server:
         self._resources = Resources(registry, self._streams)
         self._logs = Logs(registry, runtime, self._streams)
         self._exec = Exec(registry, runtime, self._streams)
+        self._metrics = Metrics(registry, runtime)
         self._forward = PortForward(registry, runtime, self._streams)
 
     async def stop(self, _: web.Application) -> None:
@@ -103,6 +105,8 @@ class _Server:
         return self._plain(request)
 
     async def _resource(self, request: web.Request, target: Target) -> web.StreamResponse:
+        if target.kind.group == METRICS:
+            return await self._metrics.handle(request, target)
         match target.subresource:
             case "log":
                 return await self._logs.handle(request, target)

@@ -24,6 +24,16 @@ class Target:
 
 BY_PLURAL: dict[tuple[str, str], Kind] = {(kind.group, kind.plural): kind for kind in KINDS.values()}
 
+METRICS = "metrics.k8s.io"
+COMPUTED: dict[tuple[str, str], Kind] = {
+    (METRICS, kind.plural): kind
+    for kind in (
+        Kind("NodeMetrics", "nodes", METRICS, ("v1beta1",), namespaced=False),
+        Kind("PodMetrics", "pods", METRICS, ("v1beta1",)),
+    )
+}
+"""Kinds that are not stored: they are made when somebody asks, and can be read only."""
+
 SUBRESOURCES: dict[str, tuple[str, ...]] = {
     "Namespace": ("status", "finalize"),
     "Node": ("status",),
@@ -62,7 +72,7 @@ def parse(path: str) -> Target | None:
         namespace, rest = rest[1], rest[2:]
     if len(rest) > 3 or not all(rest):
         return None
-    kind = BY_PLURAL.get((group, rest[0]))
+    kind = BY_PLURAL.get((group, rest[0])) or COMPUTED.get((group, rest[0]))
     if kind is None or version not in kind.versions or (namespace is not None and not kind.namespaced):
         return None
     name = rest[1] if len(rest) > 1 else None

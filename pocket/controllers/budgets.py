@@ -11,7 +11,7 @@ from pocket.store import Store
 
 WATCHES = ("PodDisruptionBudget", "HorizontalPodAutoscaler", "Deployment", "Pod")
 
-_NO_METRICS = "pocket does not measure CPU or memory of pods, so it scales nothing: use `kubectl scale`"
+_NO_SCALING = "pocket scales nothing by itself: look at `kubectl top pods` and use `kubectl scale`"
 
 
 def budget_status(budget: Obj, pods: Sequence[Obj], time: str) -> Obj:
@@ -57,7 +57,7 @@ def autoscaler_status(autoscaler: Obj, replicas: int | None, time: str) -> Obj:
         time,
     )
     conditions = common.set_condition(
-        conditions, "ScalingActive", "False", "FailedGetResourceMetric", _NO_METRICS, time
+        conditions, "ScalingActive", "False", "ScalingDisabled", _NO_SCALING, time
     )
     return {
         "observedGeneration": autoscaler["metadata"]["generation"],

@@ -8,10 +8,11 @@ import json
 import logging
 import re
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 from pocket import processes
-from pocket.api.contracts import Address, ExecContext
+from pocket.api.contracts import Address, ExecContext, Figures
 from pocket.images.store import ImageStore
 from pocket.kubelet import events, inject, records
 from pocket.kubelet.container import Sleep
@@ -19,6 +20,7 @@ from pocket.kubelet.events import EventRecorder
 from pocket.kubelet.folders import folder_of, remove_folder
 from pocket.kubelet.pod import PodWorker, Shared
 from pocket.kubelet.proxy import MeshPort
+from pocket.kubelet.usage import Meter
 from pocket.mesh.model import LOCALHOST, PodEndpoint, Proxy
 from pocket.objects import Obj, kind_of, labels_of, matches, name_of, namespace_of, uid_of
 from pocket.ports import PortPool
@@ -49,6 +51,7 @@ class Kubelet:
         self._ports = PortPool(ports.start, len(ports))
         self._events = EventRecorder(store, "kubelet", NODE)
         self._sleep = sleep
+        self._meter = Meter(f"{settings.home}:pod/")
         self._workers: dict[str, PodWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._heard: asyncio.Queue[Event] = asyncio.Queue()
@@ -90,6 +93,15 @@ class Kubelet:
         worker = self._worker(pod)
         return worker.network.address(port, worker.folder / inject.PROXY)
 
+    async def usage(self, pods: Sequence[Obj]) -> dict[str, Figures]:
+        """What the running containers of these pods use, by the pod's uid."""
+        wanted = {uid: worker.marks() for pod in pods if (worker := self._workers.get(uid := uid_of(pod)))}
+        return await asyncio.to_thread(self._meter.pods, wanted)
+
+    def machine_usage(self) -> Figures | None:
+        """What the whole machine uses, whoever does."""
+        return self._meter.machine()
+
     # -- running --------------------------------------------------------------------------------------------------
 
     async def run(self, mesh: MeshPort) -> None:
@@ -98,7 +110,7 @@ class Kubelet:
             self._store, self._settings, mesh, self._images, self._ports, self._events, self._sleep, self._address
         )
         self._take_over()
-        helpers = [asyncio.create_task(self._rotate()), asyncio.create_task(self._forget())]
+        helpers = [asyncio.create_task(helper) for helper in (self._rotate(), self._forget(), self._meter.run())]
         try:
             while True:
                 event = await self._heard.get()

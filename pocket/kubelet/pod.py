@@ -142,6 +142,11 @@ class PodWorker:
                 return container
         raise LookupError(f'pod "{self.record.name}" has no container "{name}" (yet)')
 
+    def marks(self) -> dict[str, str]:
+        """The marks of the containers that run now, by name."""
+        parts = [*self.apps, *self.init, *([self.proxy] if self.proxy else [])]
+        return {part.name: self.mark(part.name, max(part.status.restarts, 0)) for part in parts if part.alive()}
+
     def endpoint(self) -> PodEndpoint:
         """The pod as others reach it."""
         return self.network.endpoint(self.serving)

@@ -12,7 +12,7 @@ import subprocess
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from typing import Any
 import yaml
 from aiohttp import web
 
-from pocket.api.contracts import Address
+from pocket.api.contracts import Address, Figures
 from pocket.api.server import ExecContext, bootstrap_objects, make_app
 from pocket.objects import FieldError, Obj, name_of
 from pocket.store import Store, now
@@ -42,6 +42,8 @@ class FilesRuntime:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.ports: dict[int, Address] = {}
+        self.figures: dict[str, Figures] = {}
+        self.machine: Figures | None = None
 
     def folder(self, pod: str, container: str) -> Path:
         path = self.root / pod / container
@@ -57,6 +59,12 @@ class FilesRuntime:
 
     def port_address(self, pod: Obj, port: int) -> Address:
         return self.ports[port]
+
+    async def usage(self, pods: Sequence[Obj]) -> Mapping[str, Figures]:
+        return self.figures
+
+    def machine_usage(self) -> Figures | None:
+        return self.machine
 
 
 class StrictAdmission:

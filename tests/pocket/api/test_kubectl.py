@@ -66,7 +66,6 @@ def test_questions_about_the_cluster(cluster: Cluster) -> None:
 
 def test_an_unknown_kind_is_kubectls_own_message(cluster: Cluster) -> None:
     assert "the server doesn't have a resource type \"widgets\"" in cluster.kubectl("get", "widgets", fails=True)
-    assert "Metrics API not available" in cluster.kubectl("top", "pods", fails=True)
 
 
 # -- client-side apply ------------------------------------------------------------------------------------------------
