@@ -6,6 +6,7 @@ import json
 import ssl
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def answers(url: str, authority: Path, timeout: float = _TIMEOUT) -> bool:
 
 
 class ApiClient:
-    """Reads lists of objects."""
+    """Reads lists of objects, and changes some."""
 
     def __init__(self, server: str, authority: Path, token: str) -> None:
         self._server = server
@@ -39,10 +40,23 @@ class ApiClient:
     def list(self, api_version: str, plural: str) -> list[Obj]:
         """All objects of a kind, in all namespaces. Raises OSError where the server does not answer."""
         prefix = "api" if api_version == "v1" else "apis"
-        request = urllib.request.Request(f"{self._server}/{prefix}/{api_version}/{plural}", headers=self._headers)  # noqa: S310 our own https address
+        return list(self._ask("GET", f"/{prefix}/{api_version}/{plural}")["items"])
+
+    def restart(self, deployment: Obj) -> Obj:
+        """What `kubectl rollout restart` does; the Deployment as it is then. Raises OSError."""
+        meta = deployment["metadata"]
+        stamp = {"kubectl.kubernetes.io/restartedAt": datetime.now(UTC).isoformat()}
+        patch = {"spec": {"template": {"metadata": {"annotations": stamp}}}}
+        path = f"/apis/apps/v1/namespaces/{meta['namespace']}/deployments/{meta['name']}?fieldManager=pocket"
+        return self._ask("PATCH", path, patch)
+
+    def _ask(self, method: str, path: str, body: Obj | None = None) -> dict[str, Any]:
+        headers = {**self._headers, "Content-Type": "application/merge-patch+json"} if body else self._headers
+        data = json.dumps(body).encode() if body else None
+        request = urllib.request.Request(f"{self._server}{path}", data, headers, method=method)  # noqa: S310 our own https address
         with self._opener.open(request, timeout=_TIMEOUT) as answer:
-            body: dict[str, Any] = json.load(answer)
-        return list(body["items"])
+            found: dict[str, Any] = json.load(answer)
+        return found
 
 
 def _opener(authority: Path) -> urllib.request.OpenerDirector:

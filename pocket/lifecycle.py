@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import hashlib
 import os
 import sys
 import time
@@ -18,9 +17,9 @@ from pathlib import Path
 
 import psutil
 
-from pocket import builtin, kubeconfig, parts, processes, supervisor, tls
+from pocket import builtin, kubeconfig, parts, processes, renew, supervisor, tls
 from pocket.client import ApiClient, answers
-from pocket.objects import name_of, namespace_of
+from pocket.objects import Obj, name_of, namespace_of, uid_of
 from pocket.parts import Part
 from pocket.ports import is_free
 from pocket.settings import CONTEXT, ROOT, Settings
@@ -46,35 +45,44 @@ def control(settings: Settings) -> Part:
     environ["PYTHONPATH"] = str(ROOT)
     environ["POCKET_HOME"] = str(settings.home)
     argv = [sys.executable, "-m", "pocket.control"]
-    return Part("control", argv, settings.home, environ, f"{settings.api_url}/readyz")
+    fingerprint = parts.fingerprint(argv, *_sources())
+    return Part("control", argv, settings.home, environ, f"{settings.api_url}/readyz", fingerprint)
 
 
 def start(settings: Settings, say: Say) -> None:
     """Have a complete pocket running and its context current. Raises PocketError and what its parts raise."""
     _private_home(settings)
     with _only_one(settings):
-        if _retire_other_code(settings):
-            say("pocket's code has changed", "new control process; `make down`, `make up` renews the Envoys as well")
+        listed = (
+            (control(settings), "API server and controllers"),
+            (parts.emulator(settings), "DynamoDB emulator"),
+            (parts.prometheus(settings), "Prometheus"),
+        )
+        outdated = [part for part, what in listed if supervisor.is_outdated(settings, part)]
+        if outdated:  # first the control process, so that nobody else starts again what is renewed here
+            say("renewing", f"{', '.join(part.name for part in outdated)}: started by an earlier pocket")
+            asyncio.run(supervisor.stop(settings, "control", grace=10))
         _check_ports(settings)
         token = tls.ensure_token(settings.token_file)
         authority, _, _ = tls.ensure_certificate(settings.tls)
         parts.write_prometheus_config(settings)
 
+        for part in outdated:
+            if part.name != "control":
+                asyncio.run(supervisor.stop(settings, part.name, grace=10))
+                supervisor.start(settings, part)
         if supervisor.recorded(settings, "control") is None:
             supervisor.start(settings, control(settings))
-            (settings.run / "code").write_text(_code_digest())
-        for part, what in (
-            (control(settings), "API server and controllers"),
-            (parts.emulator(settings), "DynamoDB emulator"),
-            (parts.prometheus(settings), "Prometheus"),
-        ):
+        for part, what in listed:
             _wait_for_part(settings, part, what, authority)
             say(what, part.ready_url.removesuffix("/readyz").removesuffix("/-/ready"))
 
         kubeconfig.install(kubeconfig.file_to_write(), settings.api_url, authority.read_bytes(), token)
         say("kubectl's context", f'"{CONTEXT}", current, in {kubeconfig.file_to_write()}')
-        pods = _wait_for_deployments(settings, ApiClient(settings.api_url, authority, token), say)
+        api = ApiClient(settings.api_url, authority, token)
+        pods = _wait_for_deployments(settings, api, say)
         say("ingress gateway", f"http://127.0.0.1:{settings.gateway_port}")
+        _renew_envoys(settings, api, say)
         say("Deployments", f"{pods} available")
 
 
@@ -129,20 +137,10 @@ def _only_one(settings: Settings) -> Iterator[None]:
         yield
 
 
-def _retire_other_code(settings: Settings) -> bool:
-    """A control process started from other source (before a `git pull`) is ended; its pods run on. Was there one?"""
-    process = supervisor.recorded(settings, "control")
-    noted = settings.run / "code"
-    if process is None or (noted.exists() and noted.read_text() == _code_digest()):
-        return False
-    return asyncio.run(supervisor.stop(settings, "control", grace=10))
-
-
-def _code_digest() -> str:
-    digest = hashlib.sha256()
-    for path in sorted((ROOT / "pocket").rglob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+def _sources() -> Iterator[bytes]:
+    """What the control process is made of: its own code, and the versions of what it imports."""
+    for path in (*sorted((ROOT / "pocket").rglob("*.py")), ROOT / "requirements.lock"):
+        yield path.read_bytes()
 
 
 def _check_ports(settings: Settings) -> None:
@@ -212,6 +210,35 @@ def _wait_for_deployments(settings: Settings, api: ApiClient, say: Say) -> int:
             told = time.monotonic()
             say("waiting for", ", ".join(late))
         time.sleep(0.1)
+
+
+def _renew_envoys(settings: Settings, api: ApiClient, say: Say) -> None:
+    """Roll out, one after the other, the Deployments whose Envoys were started by an earlier pocket."""
+    outdated = renew.outdated_pods(settings)
+    if not outdated:
+        return
+    listed = [api.list(*kind) for kind in (("v1", "pods"), ("apps/v1", "replicasets"), ("apps/v1", "deployments"))]
+    work = renew.work(outdated, *listed)
+    for deployment in work.restart:
+        name = f"{namespace_of(deployment)}/{name_of(deployment)}"
+        say("renewing", f"Deployment {name}: its Envoys were started by an earlier pocket")
+        generation = int(api.restart(deployment)["metadata"]["generation"])
+        deadline = time.monotonic() + _PODS_WITHIN
+        while (now := _one(api, deployment)) and not renew.is_rolled_out(now, generation):
+            if time.monotonic() > deadline:
+                raise PocketError(
+                    f"Deployment {name}: its new pods are not available after {_PODS_WITHIN:.0f} s; what ran before"
+                    f" serves on. See `kubectl -n {namespace_of(deployment)} describe pods`, then run this again."
+                )
+            time.sleep(0.1)
+    if work.left:
+        say("not renewed", f"{', '.join(work.left)}: no active Deployment makes them anew; delete and create them")
+
+
+def _one(api: ApiClient, deployment: Obj) -> Obj | None:
+    """The Deployment as it is now; None where it has been deleted meanwhile."""
+    found = (obj for obj in api.list("apps/v1", "deployments") if uid_of(obj) == uid_of(deployment))
+    return next(found, None)
 
 
 def _last_lines(settings: Settings, name: str) -> str:

@@ -4,6 +4,7 @@ the files that Prometheus reads its configuration and its targets from.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,7 @@ class Part:
     cwd: Path
     env: Mapping[str, str]
     ready_url: str  # answers (with any status) when it works
+    fingerprint: str = ""  # changes when it would be started otherwise than one that runs
 
     def __post_init__(self) -> None:
         self.cwd.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -44,7 +46,9 @@ def emulator(settings: Settings) -> Part:
         str(programs.node()), str(programs.dynalite()),
         "--host", "127.0.0.1", "--port", str(settings.emulator_port), "--path", str(data),
     ]  # fmt: skip
-    return Part("emulator", argv, settings.home, _environment(), settings.emulator_url)
+    folder = programs.dynalite().parent
+    sources = [(folder / name).read_bytes() for name in ("main.js", "package-lock.json")]
+    return Part("emulator", argv, settings.home, _environment(), settings.emulator_url, fingerprint(argv, *sources))
 
 
 def prometheus(settings: Settings) -> Part:
@@ -58,7 +62,9 @@ def prometheus(settings: Settings) -> Part:
         f"--web.listen-address=127.0.0.1:{settings.prometheus_port}",
         "--log.level=warn",
     ]
-    return Part("prometheus", argv, folder, _environment(), f"{settings.prometheus_url}/-/ready")
+    config = _prometheus_yaml(folder)
+    ready = f"{settings.prometheus_url}/-/ready"
+    return Part("prometheus", argv, folder, _environment(), ready, fingerprint(argv, config))
 
 
 def prometheus_config(folder: Path) -> dict[str, Any]:
@@ -90,7 +96,7 @@ def write_prometheus_config(settings: Settings) -> None:
     """Write prometheus.yml, and the files of targets where there are none yet."""
     folder = settings.home / "prometheus"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_private(folder / "prometheus.yml", yaml.safe_dump(prometheus_config(folder), sort_keys=False).encode())
+    write_private(folder / "prometheus.yml", _prometheus_yaml(folder))
     for name in ("sidecars.json", "servicemonitors.json"):
         if not (folder / name).exists():
             write_private(folder / name, b"[]")
@@ -102,6 +108,19 @@ def write_targets(settings: Settings, name: str, groups: Sequence[TargetGroup]) 
     text = json.dumps(groups, indent=1)
     if not path.exists() or path.read_text() != text:
         write_private(path, text.encode())
+
+
+def fingerprint(argv: Sequence[str], *contents: bytes) -> str:
+    """Of a part: its arguments, the build of its program, the files it reads at its start. Raises OSError."""
+    program = os.stat(argv[0])
+    digest = hashlib.sha256(json.dumps([*argv, program.st_size, program.st_mtime_ns]).encode())
+    for content in contents:
+        digest.update(content)
+    return digest.hexdigest()[:16]
+
+
+def _prometheus_yaml(folder: Path) -> bytes:
+    return yaml.safe_dump(prometheus_config(folder), sort_keys=False).encode()
 
 
 def _environment() -> dict[str, str]:

@@ -35,12 +35,19 @@ def log_file(settings: Settings, name: str) -> Path:
 
 def recorded(settings: Settings, name: str) -> ProcessId | None:
     """The process that was last started under that name, if its record is there and it still runs."""
-    path = record_file(settings, name)
     try:
-        process = ProcessId.from_json(json.loads(path.read_text()))
+        process = ProcessId.from_json(json.loads(record_file(settings, name).read_text()))
     except (FileNotFoundError, ValueError, KeyError):
         return None
     return process if processes.is_alive(process) else None
+
+
+def is_outdated(settings: Settings, part: Part) -> bool:
+    """Does it run, but was it started otherwise than it would be now (by an earlier pocket)?"""
+    if recorded(settings, part.name) is None:
+        return False
+    record = json.loads(record_file(settings, part.name).read_text())
+    return bool(record.get("fingerprint") != part.fingerprint)
 
 
 def start(settings: Settings, part: Part) -> ProcessId:
@@ -51,7 +58,8 @@ def start(settings: Settings, part: Part) -> ProcessId:
         part.argv, cwd=part.cwd, env=part.env, log=log_file(settings, part.name), name=mark_of(settings, part.name)
     )
     try:
-        write_private(record_file(settings, part.name), json.dumps(process.to_json()).encode())
+        record = {**process.to_json(), "fingerprint": part.fingerprint}
+        write_private(record_file(settings, part.name), json.dumps(record).encode())
     except OSError:
         processes.kill(process)  # nobody would find it again
         raise

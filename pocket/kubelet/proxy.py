@@ -18,6 +18,7 @@ from pocket.mesh import deliver
 from pocket.mesh.bootstrap import envoy_argv
 from pocket.mesh.deliver import NotAcknowledged
 from pocket.mesh.model import ADMIN_SOCKET, DRAIN_SECONDS, Proxy
+from pocket.mesh.revision import revision
 from pocket.objects import Obj
 from pocket.programs import ProgramMissing, envoy
 
@@ -55,7 +56,12 @@ class ProxyContainer(Container):
 
     async def _prepare(self) -> Launch:
         proxy = self._proxy()
-        launch = _launch(proxy)
+        try:
+            program = envoy()
+        except ProgramMissing as error:
+            raise FileNotFoundError(str(error)) from error
+        self._record.revision = revision(program)
+        launch = _launch(proxy, program)
         self._mesh.prepare(proxy)
         return launch
 
@@ -98,15 +104,11 @@ class ProxyContainer(Container):
             await processes.terminate(process, max(deadline - time.monotonic(), 0.5))
 
 
-def _launch(proxy: Proxy) -> Launch:
+def _launch(proxy: Proxy, program: Path) -> Launch:
     """Everything in place to start an Envoy in its folder. Raises OSError."""
     folder = Path(proxy.directory)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     deliver.prepare(proxy)
-    try:
-        program = envoy()
-    except ProgramMissing as error:
-        raise FileNotFoundError(str(error)) from error
     return Launch(envoy_argv(program), folder, _environment(folder))
 
 

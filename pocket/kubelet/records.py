@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ class ContainerRecord:
     terminated: Obj | None = None  # how the last start ended, as in a container status
     last: Obj | None = None  # how the start before it ended
     finished: bool = False  # it will not be started again
+    revision: str = ""  # of an Envoy: pocket.mesh.revision
 
 
 @dataclass
@@ -75,6 +76,12 @@ def from_json(data: Mapping[str, Any]) -> PodRecord:
     containers = {}
     for name, entry in values["containers"].items():
         process = ProcessId.from_json(entry["process"]) if entry["process"] else None
-        containers[name] = ContainerRecord(**{**entry, "process": process})
+        containers[name] = ContainerRecord(**_known(ContainerRecord, {**entry, "process": process}))
     values["containers"] = containers
-    return PodRecord(**values)
+    return PodRecord(**_known(PodRecord, values))
+
+
+def _known(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what a later pocket has added: its pods are not to be lost when an earlier one takes over."""
+    names = {entry.name for entry in fields(kind)}
+    return {name: value for name, value in values.items() if name in names}

@@ -28,6 +28,11 @@ INBOUND_RETRY = {"retry_on": "reset-before-request,connect-failure", "num_retrie
 inbound retry. `connect-failure` covers an application server that replaces its listening socket."""
 
 
+SUBSTITUTE_RETRY = {"max_connect_attempts": 30, "backoff_options": {"base_interval": "0.05s", "max_interval": "0.25s"}}
+"""What stands for a service that is never away may be away for a moment (it died, or is renewed): a new connection
+waits for it, up to some four seconds (30 times half of 0.25 s)."""
+
+
 def listeners(view: View) -> list[Resource]:
     """All listeners of a proxy."""
     if view.proxy.mode == "gateway":
@@ -38,7 +43,8 @@ def listeners(view: View) -> list[Resource]:
         targets = substitute_clusters_of(view)
         for substitute in view.proxy.substitutes:
             name = substitute_name(substitute)
-            made.append(_listener(name, substitute.listen_port, [_tcp_chain(name, targets[name])]))
+            chain = _tcp_chain(name, {**targets[name], **SUBSTITUTE_RETRY})
+            made.append(_listener(name, substitute.listen_port, [chain]))
     return made + [_inbound(view, inbound) for inbound in view.proxy.inbound]
 
 
@@ -164,8 +170,8 @@ def _chain(manager: dict[str, Any]) -> Resource:
     return {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
 
 
-def _tcp_chain(name: str, clusters: Resource) -> Resource:
-    proxy = typed("envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", stat_prefix=name, **clusters)
+def _tcp_chain(name: str, more: Resource) -> Resource:
+    proxy = typed("envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", stat_prefix=name, **more)
     return {"filters": [{"name": "envoy.filters.network.tcp_proxy", "typed_config": proxy}]}
 
 

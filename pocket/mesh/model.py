@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pocket.objects import Obj
 
@@ -25,6 +25,12 @@ ADMIN_SOCKET = "admin.sock"
 
 DRAIN_SECONDS = 5
 """How long an Envoy that shall stop may take to finish what is under way."""
+
+
+Mode = Literal["sidecar", "gateway"]
+"""What an Envoy is for: the traffic of one pod, or what comes in from outside the cluster."""
+
+MODES: tuple[Mode, ...] = get_args(Mode)
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,7 @@ class Proxy:
     uid: str  # the pod's uid
     directory: str  # where its Envoy runs (its cwd): bootstrap, configuration files and admin socket lie there
     stats_port: int  # Prometheus scrapes http://127.0.0.1:STATS_PORT/stats/prometheus
-    mode: Literal["sidecar", "gateway"] = "sidecar"
+    mode: Mode = "sidecar"
     workload: str = "unknown"  # the Deployment's (Job's) name
     app: str = ""  # label `app`, "" where the pod has none
     version: str = ""  # label `version`

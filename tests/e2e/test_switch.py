@@ -47,6 +47,18 @@ def kill_control(cluster: Cluster) -> None:
         process.kill()
 
 
+def pods_with_envoys(cluster: Cluster) -> set[str]:
+    """Those that run and are to stay: name and uid."""
+    found = json.loads(cluster.kubectl("get", "pods", "-A", "-o", "json"))["items"]
+    return {
+        f"{pod['metadata']['name']} {pod['metadata']['uid']}"
+        for pod in found
+        if "sidecar.istio.io/status" in pod["metadata"].get("annotations", {})
+        and pod["status"]["phase"] == "Running"
+        and "deletionTimestamp" not in pod["metadata"]
+    }
+
+
 def counters(cluster: Cluster) -> dict[tuple[str, str], float]:
     answer = requests.get(f"{cluster.base}/prometheus/api/v1/query", params={"query": QUERY}, timeout=10)
     rows = answer.json()["data"]["result"]
@@ -169,6 +181,30 @@ def test_no_request_is_lost_when_the_gateway_is_restarted(cluster: Cluster) -> N
         time.sleep(1)
     assert load.answers.failed == {}, f"{load.answers.failed} of {load.answers.total}"
     assert load.answers.total > 200
+
+
+def test_an_update_of_pocket_renews_what_runs_and_loses_no_request(cluster: Cluster) -> None:
+    """After a `git pull` that changes what Envoys, Prometheus and the emulator are started with."""
+    for name, old, new in (
+        ("pocket/mesh/bootstrap.py", "MAX_CONNECTIONS = 50_000", "MAX_CONNECTIONS = 50_001"),
+        ("pocket/parts.py", 'RETENTION = "15d"', 'RETENTION = "16d"'),
+        ("dynamodb/main.js", "'use strict'", "'use strict' // changed"),
+    ):
+        path = cluster.root / name
+        assert path.read_text().count(old) == 1
+        path.write_text(path.read_text().replace(old, new))
+    before = pods_with_envoys(cluster)
+    with Load(cluster.song_urls, cluster.token, clients=32) as load:
+        time.sleep(1)
+        said = cluster.output("make", "-f", "pocket.mak", "start")
+        time.sleep(1)
+    assert load.answers.failed == {}, f"{load.answers.failed} of {load.answers.total}\n{said}"
+    assert load.answers.total > 200
+    assert "renewing: control, emulator, prometheus: started by an earlier pocket" in said
+    for name in (f"{NAMESPACE}/cmpt756s1", f"{NAMESPACE}/cmpt756db", "istio-system/istio-ingressgateway"):
+        assert f"renewing: Deployment {name}: its Envoys were started by an earlier pocket" in said
+    assert not before & pods_with_envoys(cluster)
+    assert "renewing" not in cluster.output("make", "-f", "pocket.mak", "start")
 
 
 def test_scratch_and_back(cluster: Cluster) -> None:

@@ -136,6 +136,28 @@ def test_a_control_process_that_was_killed_comes_back_and_takes_over(pocket: Poc
     assert set(pods) <= set(pocket.marked())
 
 
+def test_what_an_earlier_pocket_started_is_renewed(pocket: Pocket) -> None:
+    def gateways() -> set[str]:
+        names = pocket.kubectl("-n", "istio-system", "get", "pods", "-l", "istio=ingressgateway", "-o", "name")
+        return set(names.split())
+
+    before, emulator, prometheus = gateways(), pocket.pid("emulator"), pocket.pid("prometheus")
+    home = pocket.folder / "home"
+    for path in (home / "run" / "prometheus.json", *home.glob("pods/*/record.json")):
+        record = json.loads(path.read_text())
+        record.update(fingerprint="earlier")
+        for container in record.get("containers", {}).values():
+            container.update(revision="earlier")
+        path.write_text(json.dumps(record))
+    said = pocket.run("start").stdout
+    assert "renewing: prometheus: started by an earlier pocket" in said
+    assert "renewing: Deployment istio-system/istio-ingressgateway: its Envoys were started by an earlier" in said
+    assert gateways() - before, "there is a new one"
+    assert pocket.pid("prometheus") != prometheus
+    assert pocket.pid("emulator") == emulator, "nothing was to be renewed there"
+    assert "renewing" not in pocket.run("start").stdout
+
+
 def test_prometheus_is_started_again_when_it_dies(pocket: Pocket) -> None:
     first = pocket.pid("prometheus")
     for child in psutil.Process(first).children():

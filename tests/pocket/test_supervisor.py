@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,14 @@ def test_started_found_again_and_stopped(settings: Settings) -> None:
     assert asyncio.run(supervisor.stop(settings, "sleeper", grace=5))
     assert supervisor.recorded(settings, "sleeper") is None
     assert not asyncio.run(supervisor.stop(settings, "sleeper", grace=5)), "there was nothing left to stop"
+
+
+def test_what_would_be_started_otherwise_today_is_outdated(settings: Settings) -> None:
+    part = replace(sleeper(settings), fingerprint="one")
+    assert not supervisor.is_outdated(settings, part), "it does not run"
+    supervisor.start(settings, part)
+    assert not supervisor.is_outdated(settings, part)
+    assert supervisor.is_outdated(settings, replace(part, fingerprint="two"))
 
 
 def test_a_torn_record_is_no_process(settings: Settings) -> None:

@@ -10,7 +10,10 @@ from typing import Any
 import aiohttp
 
 from pocket import processes
+from pocket.kubelet import records
+from pocket.mesh.revision import revision
 from pocket.objects import Obj, condition, is_ready, name_of
+from pocket.programs import envoy
 from tests.pocket.cluster import NAMESPACE, Cluster, live, node_port, pod_spec
 
 
@@ -60,6 +63,9 @@ async def test_sidecars(cluster: Cluster) -> None:
     assert await through(port, f"http://app.{NAMESPACE}.svc.cluster.local:80/") == (200, "hello")
     assert await cluster.ask("client") == (200, "")  # others come in through its sidecar
     (proxy,) = [entry for entry in cluster.kubelet.proxies() if entry.name == "client"]
+    record = records.load(cluster.folder("client"))
+    assert record is not None
+    assert record.containers["istio-proxy"].revision == revision(envoy())
     assert proxy.inbound[0].listen_port == cluster.port("client")
     assert proxy.inbound[0].app_port == int(env["PORT"])
     assert env["DYNAMODB_URL"] == f"http://127.0.0.1:{proxy.substitutes[0].listen_port}"

@@ -1,0 +1,74 @@
+"""What an update of pocket has left behind: Envoys of the time before. Their Deployments are to be rolled out anew, as
+after an update of Istio (https://istio.io/latest/docs/setup/upgrade/in-place/): new pods first, then the old ones go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pocket import processes
+from pocket.kubelet import records
+from pocket.kubelet.inject import PROXY
+from pocket.mesh.revision import revision
+from pocket.objects import Obj, name_of, namespace_of, owner_of, uid_of
+from pocket.programs import envoy
+from pocket.settings import Settings
+
+
+@dataclass
+class Work:
+    """What is to be renewed."""
+
+    restart: list[Obj] = field(default_factory=list)  # Deployments
+    left: list[str] = field(default_factory=list)  # pods that nobody would make anew: namespace/name
+
+
+def outdated_pods(settings: Settings) -> set[str]:
+    """The uids of the pods whose Envoy runs and was started otherwise than it would be now.
+
+    Raises ProgramMissing, OSError.
+    """
+    current = revision(envoy())
+    root = settings.home / "pods"
+    found = set()
+    for folder in root.iterdir() if root.is_dir() else ():
+        record = records.load(folder)
+        proxy = record.containers.get(PROXY) if record else None
+        if proxy and proxy.process and proxy.revision != current and processes.is_alive(proxy.process):
+            found.add(folder.name)
+    return found
+
+
+def work(uids: set[str], pods: Sequence[Obj], replica_sets: Sequence[Obj], deployments: Sequence[Obj]) -> Work:
+    """Which Deployments the pods with these uids belong to. Pure.
+
+    A Job's pod ends by itself, and one on its way out is replaced already. A paused Deployment would not be rolled out.
+    """
+    by_uid = {uid_of(obj): obj for obj in (*replica_sets, *deployments)}
+    found: dict[str, Obj] = {}
+    left = []
+    for pod in pods:
+        if uid_of(pod) not in uids or pod["metadata"].get("deletionTimestamp"):
+            continue
+        owner = owner_of(pod)
+        if owner is not None and owner["kind"] == "Job":
+            continue
+        above = owner_of(by_uid.get(str(owner["uid"]), {"metadata": {}})) if owner else None
+        deployment = by_uid.get(str(above["uid"])) if above else None
+        if deployment is None or deployment["spec"].get("paused"):
+            left.append(f"{namespace_of(pod)}/{name_of(pod)}")
+        else:
+            found[uid_of(deployment)] = deployment
+    return Work(sorted(found.values(), key=lambda obj: (namespace_of(obj) or "", name_of(obj))), sorted(left))
+
+
+def is_rolled_out(deployment: Obj, generation: int) -> bool:
+    """Is a change that made this generation in force: as many pods as asked for, all of them new and available?
+
+    As `kubectl rollout status` judges.
+    """
+    status = deployment.get("status") or {}
+    replicas = deployment["spec"].get("replicas", 1)
+    counts = [int(status.get(name, 0)) for name in ("replicas", "updatedReplicas", "availableReplicas")]
+    return int(status.get("observedGeneration", 0)) >= generation and counts == [replicas] * 3
