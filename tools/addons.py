@@ -150,14 +150,16 @@ def merged(values: Iterable[Mapping[str, Any] | None]) -> dict[str, Any]:
 
 
 def install(chart: Chart, files: Sequence[Path]) -> list[str]:
-    """The helm command. --wait: until its pods are ready. https://helm.sh/docs/helm/helm_upgrade/
+    """The helm command. https://helm.sh/docs/helm/helm_upgrade/
 
-    Not for the gateway: helm 3 would wait for the load balancer's address as well, which never comes on minikube and
-    kind (serviceReady in helm's pkg/kube/ready.go).
+    --reset-values: where the files are empty, helm would otherwise keep the values of before. --wait: until its pods
+    are ready. Not for the gateway: helm 3 would wait for the load balancer's address as well, which never comes on
+    minikube and kind (serviceReady in helm's pkg/kube/ready.go).
     """
     return [
         "upgrade", "--install", chart.release, chart.chart, "--repo", chart.repository, "--version", chart.version,
-        "--namespace", NAMESPACE, "--create-namespace", *(word for file in files for word in ("--values", str(file))),
+        "--namespace", NAMESPACE, "--create-namespace", "--reset-values",
+        *(word for file in files for word in ("--values", str(file))),
         *([] if chart.release == GATEWAY else ["--wait"]), "--timeout", f"{PATIENCE}s",
     ]  # fmt: skip
 

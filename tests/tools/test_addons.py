@@ -143,8 +143,8 @@ def upgrade(chart: Chart, special: str = "") -> str:
     more = f"--values cluster/addons/{chart.release}.{special}.yaml " if special else ""
     return (
         f"helm upgrade --install {chart.release} {chart.chart} --repo {chart.repository} --version {chart.version} "
-        f"--namespace istio-system --create-namespace --values cluster/addons/{chart.release}.yaml {more}"
-        f"{wait}--timeout 300s"
+        f"--namespace istio-system --create-namespace --reset-values --values cluster/addons/{chart.release}.yaml "
+        f"{more}{wait}--timeout 300s"
     )
 
 
