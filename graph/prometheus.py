@@ -36,6 +36,11 @@ class Prometheus:
         rows = (Row(item["metric"], float(item["value"][1])) for item in result)
         return [row for row in rows if not math.isnan(row.value)]
 
+    def samples(self, selector: str, at: float) -> list[Series]:
+        """The samples of a range selector, `metric[5m]`, as they were read."""
+        data = self._ask("query", {"query": selector, "time": f"{at:.3f}", "timeout": f"{self._timeout:.0f}s"})
+        return _series(data)
+
     def query_range(self, promql: str, start: float, end: float, step: float) -> list[Series]:
         """The values of an expression from start to end, both included, every `step` seconds."""
         data = self._ask(
@@ -48,10 +53,7 @@ class Prometheus:
                 "timeout": f"{self._timeout:.0f}s",
             },
         )
-        return [
-            Series(item["metric"], tuple((float(at), float(value)) for at, value in item["values"]))
-            for item in data.get("result", [])
-        ]
+        return _series(data)
 
     def label_values(self, label: str, match: str, start: float, end: float) -> list[str]:
         """The values that a label has on the series that match, within a time."""
@@ -90,6 +92,13 @@ class Prometheus:
                 "If it is somewhere else, set PROMETHEUS_URL.",
             ) from error
         return _data(answer, self.url)
+
+
+def _series(data: Mapping[str, Any]) -> list[Series]:
+    return [
+        Series(item["metric"], tuple((float(at), float(value)) for at, value in item["values"]))
+        for item in data.get("result", [])
+    ]
 
 
 def _data(answer: requests.Response, url: str) -> Any:

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from graph import dashboards, details, discover, empty, kubernetes, pipeline, report, routing
+from graph import dashboards, details, discover, empty, kubernetes, pipeline, report, routing, scrapes
 from graph.appenders.istio import of_service
 from graph.cluster import Cluster, injected, name_of, namespace_of
 from graph.details import Alternatives, Selection, Window
@@ -99,13 +99,15 @@ class Service:
         return {text: future.result() for text, future in self._instant(texts, at).items()}
 
     def scrape_interval(self) -> float:
-        """How often the sidecars are scraped, in seconds, as the metrics show it: samples in the last two minutes."""
+        """How often the sidecars are scraped, in seconds; what is usual while there are too few samples to tell."""
         asked_at, interval = self._interval
         if time.monotonic() - asked_at > _REMEMBER_SECONDS:
-            rows = self.prometheus().query("max(count_over_time(istio_requests_total[2m]))", time.time())
-            samples = rows[0].value if rows else 0
-            interval = 120 / samples if samples >= 2 else DEFAULT_SCRAPE_INTERVAL
-            self._interval = (time.monotonic() if rows else -math.inf, interval)
+            prometheus, now = self.prometheus(), time.time()
+            longest = prometheus.query(scrapes.MOST_READ, now)
+            samples = prometheus.samples(scrapes.samples_query(longest[0].labels), now) if longest else []
+            measured = scrapes.interval(samples)
+            interval = measured or DEFAULT_SCRAPE_INTERVAL
+            self._interval = (time.monotonic() if measured else -math.inf, interval)
         return interval
 
     # -- the graph

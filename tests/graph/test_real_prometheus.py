@@ -314,3 +314,12 @@ def test_details_of_a_big_mesh_equal_the_promql_that_they_show(
             assert wanted, name
     finally:
         service.close()
+
+
+def test_the_scrape_interval_is_known_from_the_second_sample_on(live: Prometheus) -> None:
+    """Long before the window of five minutes is full."""
+    service = Service(Settings(prometheus_url=live.url))
+    try:
+        assert service.scrape_interval() == pytest.approx(1, abs=0.2)
+    finally:
+        service.close()
