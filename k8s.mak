@@ -212,10 +212,10 @@ ls: showcontext
 lsa: showcontext
 	@kubectl get services --all-namespaces
 
-## lsd: the containers of every pod, with their images
+## lsd: the images of every pod, those of init containers and native sidecars last
 .PHONY: lsd
 lsd:
-	@kubectl get pods --all-namespaces --output=jsonpath='{range .items[*]}{.metadata.name}{":\t"}{range .spec.containers[*]}{.image}{" "}{end}{"\n"}{end}' | sort
+	@kubectl get pods --all-namespaces --output=jsonpath='{range .items[*]}{.metadata.name}{":\t"}{.spec.containers[*].image}{" "}{.spec.initContainers[*].image}{"\n"}{end}' | sort
 
 ## log-s1: the latest lines of s1
 .PHONY: log-s1
