@@ -35,8 +35,8 @@ SERVED = {
     "db": "/api/v1/datastore/{}",
 }
 SECONDS_TO_STOP = 2
-LARGEST = 60 * 2**20
-"""Bytes that an image may add to its base; gatling, which brings Scala's libraries, has twice as many."""
+LARGEST = 40 * 2**20
+"""Bytes that an image may add to its base; gatling, which brings Scala's libraries, twice as many."""
 # cluster/*-dpl.yaml: securityContext, and the emptyDir at /tmp. Who it runs as is left to the image.
 AS_DEPLOYED = [
     "--read-only", "--tmpfs", "/tmp:mode=1777", "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
@@ -243,6 +243,17 @@ def test_it_runs_and_answers(folder: str, db: Container, emulator: Emulator, rec
     finally:
         container.remove()
     check_stop(lambda: Container(build(folder), env), SERVED[folder].format("readiness"), record_testsuite_property)
+
+
+def test_db_can_get_its_credentials_from_everywhere() -> None:
+    """Its image lacks most of botocore's descriptions; not those for DynamoDB, roles and single sign-on."""
+    names = "dynamodb sts sso sso-oidc signin"
+    script = f"import boto3; [boto3.client(name, region_name='us-west-2') for name in '{names}'.split()]"
+    docker("run", "--rm", *AS_DEPLOYED, build("db"), "python", "-c", script)
+    other = docker(
+        "run", "--rm", *AS_DEPLOYED, build("db"), "python", "-c", "import boto3; boto3.client('s3')", check=False
+    )
+    assert "UnknownServiceError" in other.stderr
 
 
 def test_the_loader_does_its_work(db: Container, loaded: str) -> None:
