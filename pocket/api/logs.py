@@ -1,15 +1,12 @@
 """`kubectl logs`: the log file of a container, whole or its end, once or as it grows.
 
-Pocket's containers write straight to their log file, so that logging goes on without the control process; nobody is
-there to note the time of each line. `--since` and `--timestamps` therefore need lines that bring their time along:
-at their beginning (RFC 3339), or as one-line JSON with a field `time`, `ts` or `timestamp`.
+When a line was written (`--timestamps`, `--since`, `--since-time`), `pocket.logtimes` tells.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import re
 from collections.abc import AsyncIterator
@@ -24,9 +21,11 @@ from pocket.api import web as w
 from pocket.api.contracts import PodRuntime
 from pocket.api.registry import Registry
 from pocket.api.target import Target
+from pocket.logtimes import Clock
 from pocket.objects import Obj
 
 _CHUNK = 64 * 1024  # bytes
+_LINE = re.compile(rb"[^\n]*\n|[^\n]+")  # not bytes.splitlines: a carriage return ends no line of a log
 _LOOK = 0.25  # seconds between looks at a file that is followed: files tell nobody portably that they grew
 
 
@@ -39,6 +38,11 @@ class Options:
     since: datetime | None
     limit: int | None  # bytes
     timestamps: bool
+
+    @property
+    def by_line(self) -> bool:
+        """Does the time of each line matter?"""
+        return self.timestamps or self.since is not None
 
 
 class Logs:
@@ -61,8 +65,6 @@ class Logs:
         path = self._runtime.log_file(pod, container, previous)
         lines = self._lines(path, pod, container, options, target)
         response = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8"})
-        if (options.since or options.timestamps) and not _tells_time(path):
-            response.headers["Warning"] = f'299 - "{_NO_TIMES}"'
         await response.prepare(request)
         # A client that goes has seen enough.
         with contextlib.suppress(ConnectionError), podstreams.registered(self._streams):
@@ -79,11 +81,15 @@ class Logs:
         self, path: Path, pod: Obj, container: str, options: Options, target: Target
     ) -> AsyncIterator[bytes]:
         """Pieces of the log; b"" now and then while nothing happens."""
-        left, stamp = options.limit, _Stamp(options)
-        async for piece in self._raw(path, pod, container, options, target):
+        left, clock, before = options.limit, Clock(path), 0
+        async for position, piece in self._raw(path, pod, container, options, target):
             chosen = piece
-            if piece and (options.since or options.timestamps):
-                chosen = b"".join(stamp.line(line) for line in piece.splitlines(keepends=True))
+            if options.by_line:
+                if position < before:
+                    clock = Clock(path)  # the file was rotated
+                before = position
+                chosen = stamped(clock, position, piece, options)
+                await asyncio.sleep(0)  # it takes milliseconds: others want to be served meanwhile
             if left is not None:
                 chosen = chosen[:left]
                 left -= len(chosen)
@@ -93,28 +99,27 @@ class Logs:
 
     async def _raw(
         self, path: Path, pod: Obj, container: str, options: Options, target: Target
-    ) -> AsyncIterator[bytes]:
-        """The file from the right place on: whole lines where lines matter."""
-        by_line = options.since is not None or options.timestamps
+    ) -> AsyncIterator[tuple[int, bytes]]:
+        """The file from the right place on, in pieces and where they begin: whole lines where lines matter."""
         position, rest = _start(path, options.tail), b""
         while True:
             # Before reading: what was written before the end is then not missed.
             running = options.follow and self._is_running(target, pod, container)
             while piece := _read(path, position):
                 position += len(piece)
-                if by_line:
+                if options.by_line:
                     whole, newline, rest = (rest + piece).rpartition(b"\n")
                     piece = whole + newline
                 if piece:
-                    yield piece
+                    yield position - len(rest) - len(piece), piece
             if not running:
                 break
-            yield b""
+            yield position, b""
             await asyncio.sleep(_LOOK)
             if _size(path) < position:
-                position = 0  # the file was rotated: it begins anew
+                position, rest = 0, b""  # the file was rotated: it begins anew
         if rest:
-            yield rest
+            yield position - len(rest), rest
 
     def _is_running(self, target: Target, pod: Obj, container: str) -> bool:
         current = self._registry.store.find("Pod", target.namespace, target.name or "")
@@ -124,6 +129,18 @@ class Logs:
         if after.get("restartCount", 0) != before.get("restartCount", 0):
             return False  # as with a real kubelet, a followed log ends with its container
         return containers.is_running(current, container)
+
+
+def stamped(clock: Clock, position: int, piece: bytes, options: Options) -> bytes:
+    """Whole lines, which begin at `position` of the log: without those that are too old, with their times in front."""
+    chosen = []
+    for line in _LINE.findall(piece):
+        position += len(line)
+        moment = clock.moment(line, position)
+        if options.since is None or moment >= options.since:
+            stamp = moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ ").encode() if options.timestamps else b""
+            chosen.append(stamp + line)
+    return b"".join(chosen)
 
 
 def _options(request: web.Request) -> Options:
@@ -138,6 +155,8 @@ def _options(request: web.Request) -> Options:
             since = datetime.fromisoformat(moment.replace("Z", "+00:00"))
         except ValueError:
             raise errors.bad_request(f'sinceTime: "{moment}" is not a time in RFC 3339') from None
+        if since.tzinfo is None:
+            raise errors.bad_request(f'sinceTime: "{moment}" has no time zone')
     return Options(
         follow=w.flag(request, "follow"),
         tail=w.number(request, "tailLines"),
@@ -191,55 +210,3 @@ def _start(path: Path, tail: int | None) -> int:
                 at = chunk.rindex(b"\n", 0, at)
             return position + at + 1
         return 0
-
-
-_NO_TIMES = (
-    "pocket keeps no time for the lines of a log, and these lines do not tell it themselves: "
-    "--since and --timestamps have no effect on them, use --tail"
-)
-_LEADING = re.compile(rb"^\[?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: ?(?:Z|[+-]\d\d:?\d\d))?)[\s\]]")
-_JSON_TIMES = ("time", "ts", "timestamp", "@timestamp")
-
-
-def time_of(line: bytes) -> datetime | None:
-    """The moment that a log line tells of itself; None if it tells none. Without a zone it is taken for UTC."""
-    text: str | float | None = None
-    if match := _LEADING.match(line):
-        text = match.group(1).decode().replace(",", ".").replace(" +", "+").replace(" -", "-")
-    elif line.startswith(b"{"):
-        try:
-            record = json.loads(line)
-        except ValueError:
-            return None
-        text = next((record[key] for key in _JSON_TIMES if key in record), None)
-    try:
-        if isinstance(text, (int, float)):
-            return datetime.fromtimestamp(text, UTC)
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00")) if text else None
-    except (ValueError, OverflowError, OSError):
-        return None
-    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
-
-
-class _Stamp:
-    """Leaves out what is too old and puts the time in front; a line without a time belongs to the one before it."""
-
-    def __init__(self, options: Options) -> None:
-        self._options = options
-        self._moment: datetime | None = None
-
-    def line(self, line: bytes) -> bytes:
-        self._moment = time_of(line) or self._moment
-        if self._moment is None:
-            return line
-        if self._options.since and self._moment < self._options.since:
-            return b""
-        if self._options.timestamps:
-            return self._moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ ").encode() + line
-        return line
-
-
-def _tells_time(path: Path) -> bool:
-    """Do the last lines of the log bring their time along?"""
-    lines = _read(path, max(0, _size(path) - _CHUNK)).splitlines()
-    return not lines or any(time_of(line) for line in lines)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from pocket import processes
+from pocket import logtimes, processes
 from pocket.files import write_private
 from pocket.images.store import ImageStore, ImageUnknown
 from pocket.kubelet import probes, times, volumes
@@ -89,6 +89,7 @@ class Container:
         self._host = host
         self._policy = policy
         self._record = host.record.containers.setdefault(self.name, ContainerRecord())
+        self._noter: logtimes.Noter | None = None
         self._killer: asyncio.Task[None] | None = None
         self._monotonic = time.monotonic()
         self.running = asyncio.Event()  # up, and past its startup probe
@@ -131,6 +132,15 @@ class Container:
     def log_file(self, previous: bool = False) -> Path:
         """The log of the present start, or of the one before."""
         return self.folder / f"{max(self._record.attempt, 0) - (1 if previous else 0)}.log"
+
+    def note_log(self) -> None:
+        """Note how far the log has come by now, for `kubectl logs --since`. Raises OSError."""
+        if not self.begun:
+            return
+        log = self.log_file()
+        if self._noter is None or self._noter.log != log:
+            self._noter = logtimes.Noter(log)
+        self._noter.look()
 
     def alive(self) -> bool:
         process = self._record.process
@@ -279,6 +289,7 @@ class Container:
                 self.folder / "launch.json",
                 json.dumps({"argv": list(launch.argv), "cwd": str(launch.cwd), "env": dict(launch.env)}).encode(),
             )
+            logtimes.begin(self.log_file())
             record.process = processes.spawn(
                 launch.argv,
                 cwd=launch.cwd,
@@ -320,7 +331,7 @@ class Container:
 
     def _drop_old_logs(self) -> None:
         """Of the starts before, only the last one's log is kept."""
-        for path in self.folder.glob("*.log*"):
+        for path in self.folder.glob("[0-9]*.log*"):
             if int(path.name.partition(".")[0]) < self._record.attempt - 1:
                 path.unlink()
         for path in self.folder.glob("*.exit"):
@@ -355,6 +366,10 @@ class Container:
 
     def _ended(self, code: int, reason: str, message: str = "") -> None:
         record = self._record
+        try:
+            self.note_log()
+        except OSError as error:
+            _LOG.warning("%s: the times of its last lines cannot be noted: %s", self._pod_name(), error)
         record.process = None
         record.terminated = {
             "exitCode": code,

@@ -8,10 +8,11 @@ import json
 import logging
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
+from typing import Any
 
-from pocket import processes
+from pocket import logtimes, processes
 from pocket.api.contracts import Address, ExecContext, Figures
 from pocket.images.store import ImageStore
 from pocket.kubelet import events, inject, records
@@ -110,7 +111,7 @@ class Kubelet:
             self._store, self._settings, mesh, self._images, self._ports, self._events, self._sleep, self._address
         )
         self._take_over()
-        helpers = [asyncio.create_task(helper) for helper in (self._rotate(), self._forget(), self._meter.run())]
+        helpers = [asyncio.create_task(helper) for helper in self._helpers()]
         try:
             while True:
                 event = await self._heard.get()
@@ -123,6 +124,9 @@ class Kubelet:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _helpers(self) -> tuple[Coroutine[Any, Any, None], ...]:
+        return self._rotate(), self._note_logs(), self._forget(), self._meter.run()
 
     def _hear(self, event: Event) -> None:
         if kind_of(event.object) in ("Pod", "Secret", "ConfigMap"):
@@ -227,9 +231,25 @@ class Kubelet:
         for worker in self._workers.values():
             for log in worker.folder.glob("*/*.log"):
                 try:
-                    processes.rotate(log, limit)
+                    if processes.rotate(log, limit):
+                        logtimes.begin(log)
                 except OSError as error:
                     _LOG.warning("%s: cannot be rotated: %s", log, error)
+
+    async def _note_logs(self) -> None:
+        """Note how the logs grow, so that their lines have times."""
+        failing = False
+        while True:
+            before, failing = failing, False
+            for worker in list(self._workers.values()):
+                for container in worker.containers():
+                    try:
+                        container.note_log()
+                    except OSError as error:  # a full disk: the next look notes it
+                        failing = True
+                        if not before:
+                            _LOG.warning("%s: the times of log lines cannot be noted: %s", worker.id, error)
+            await asyncio.sleep(logtimes.LOOK)
 
     async def _forget(self) -> None:
         while True:

@@ -137,15 +137,20 @@ class PodWorker:
 
     def container(self, name: str) -> Container:
         """Raises LookupError."""
-        for container in [*self.apps, *self.init, *([self.proxy] if self.proxy else [])]:
+        for container in self.containers():
             if container.name == name:
                 return container
         raise LookupError(f'pod "{self.record.name}" has no container "{name}" (yet)')
 
+    def containers(self) -> list[Container]:
+        """All of them, as far as they have been made."""
+        return [*self.apps, *self.init, *([self.proxy] if self.proxy else [])]
+
     def marks(self) -> dict[str, str]:
         """The marks of the containers that run now, by name."""
-        parts = [*self.apps, *self.init, *([self.proxy] if self.proxy else [])]
-        return {part.name: self.mark(part.name, max(part.status.restarts, 0)) for part in parts if part.alive()}
+        return {
+            part.name: self.mark(part.name, max(part.status.restarts, 0)) for part in self.containers() if part.alive()
+        }
 
     def endpoint(self) -> PodEndpoint:
         """The pod as others reach it."""
@@ -385,7 +390,7 @@ class PodWorker:
             await self.proxy.stop(max(deadline, time.monotonic() + _PROXY_GRACE))
 
     def _kill_containers(self) -> None:
-        for container in [*self.apps, *self.init, *([self.proxy] if self.proxy else [])]:
+        for container in self.containers():
             container.kill()
 
     # -- status ---------------------------------------------------------------------------------------------------

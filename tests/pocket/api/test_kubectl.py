@@ -8,11 +8,14 @@ import pty
 import re
 import select
 import subprocess
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 import pytest
 
+from pocket import logtimes
 from tests.pocket.api.live import Cluster
 from tests.pocket.api.running import running, until
 
@@ -435,8 +438,34 @@ def test_logs(cluster: Cluster) -> None:
     assert cluster.kubectl("logs", "web", "--tail=2") == "line 3\nline 4\n"
     assert cluster.kubectl("logs", "web", "--limit-bytes=6") == "line 0"
     assert "previous terminated container" in cluster.kubectl("logs", "web", "-p", fails=True)
-    assert "keeps no time" in cluster.kubectl("logs", "web", "--since=1h")
     assert 'pods "nope" not found' in cluster.kubectl("logs", "nope", fails=True)
+
+
+def test_logs_with_times(cluster: Cluster) -> None:
+    cluster.run_pod("web")
+    log = cluster.runtime.folder("web", "web") / "current.log"
+    begin = time.time()
+    log.write_text("old\nnew\n")
+    logtimes.times_of(log).write_text(f"0 {begin - 7200}\n4 {begin - 3600}\n8 {begin - 60}\n")
+    stamp = datetime.fromtimestamp(begin - 60, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    assert re.fullmatch(rf"{stamp}\.\d+Z new\n", cluster.kubectl("logs", "web", "--since=5m", "--timestamps"))
+    assert cluster.kubectl("logs", "web", f"--since-time={stamp}Z") == "new\n"
+    assert cluster.kubectl("logs", "web", "--since=2h") == "old\nnew\n"
+    assert cluster.kubectl("logs", "web", "--since=1s") == ""
+    path = "/api/v1/namespaces/default/pods/web/log?sinceTime="
+    assert "no time zone" in cluster.request("GET", path + "2026-01-01T10:00:00").json["message"]
+    assert "not a time" in cluster.request("GET", path + "yesterday").json["message"]
+    with running(cluster, "logs", "-f", "--timestamps", "--since=5m", "web") as process:
+        assert process.line().endswith("Z new")
+        with log.open("a") as file:
+            file.write("newer\n")
+        line = process.line()
+        assert line.endswith("Z newer")
+        assert begin - 1 <= datetime.fromisoformat(line.split()[0]).timestamp() <= time.time()
+        log.write_text("")  # rotated by copying and emptying
+        with log.open("a") as file:
+            file.write("newest\n")
+        assert process.line().endswith("Z newest")
 
 
 def test_logs_follow_until_the_container_ends(cluster: Cluster) -> None:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from pocket import logtimes
 from pocket.api import logs
+from pocket.logtimes import Clock
 
 
 @pytest.mark.parametrize(
@@ -41,37 +43,12 @@ def test_a_log_that_is_not_there_is_empty(tmp_path: Path) -> None:
     assert logs._read(tmp_path / "none", 0) == b""
 
 
-@pytest.mark.parametrize(
-    ("line", "moment"),
-    [
-        (b"2026-01-01T10:00:00Z hello", datetime(2026, 1, 1, 10, tzinfo=UTC)),
-        (b"2026-01-01T12:00:00+02:00 hello", datetime(2026, 1, 1, 10, tzinfo=UTC)),
-        (b"2026-01-01 10:00:00,500 INFO x", datetime(2026, 1, 1, 10, 0, 0, 500000, tzinfo=UTC)),
-        (b"[2026-01-01 10:00:00 +0000] [7] [INFO] Starting", datetime(2026, 1, 1, 10, tzinfo=UTC)),
-        (b'{"time": "2026-01-01T10:00:00Z", "msg": "x"}', datetime(2026, 1, 1, 10, tzinfo=UTC)),
-        (b'{"ts": 1767261600.0}', datetime(2026, 1, 1, 10, tzinfo=UTC)),
-        (b'{"time": "soon"}', None),
-        (b"{not json", None),
-        (b"Traceback (most recent call last):", None),
-        (b"", None),
-    ],
-)
-def test_the_time_of_a_line(line: bytes, moment: datetime | None) -> None:
-    assert logs.time_of(line) == moment
-
-
-def test_old_lines_are_left_out_with_what_belongs_to_them() -> None:
-    options = logs.Options(False, None, datetime(2026, 1, 1, 10, tzinfo=UTC), None, timestamps=True)
-    stamp = logs._Stamp(options)
-    lines = [
-        b"2026-01-01T09:00:00Z old\n",
-        b"  its second line\n",
-        b"2026-01-01T11:00:00Z new\n",
-        b"  more\n",
-    ]
-    assert [stamp.line(line) for line in lines] == [
-        b"",
-        b"",
-        b"2026-01-01T11:00:00.000000Z 2026-01-01T11:00:00Z new\n",
-        b"2026-01-01T11:00:00.000000Z   more\n",
-    ]
+def test_lines_with_their_times(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"old\nbar 1\rbar 2\nlast")
+    logtimes.times_of(log).write_text("0 1700000000\n4 1700000001\n16 1700000060.5\n")
+    options = logs.Options(False, None, datetime.fromtimestamp(1700000002, UTC), None, timestamps=True)
+    said = logs.stamped(Clock(log), 0, log.read_bytes(), options)
+    stamp = b"2023-11-14T22:14:20.500000Z "
+    assert said.startswith(stamp + b"bar 1\rbar 2\n2"), "a carriage return ends no line"
+    assert said.endswith(b"Z last")

@@ -86,6 +86,14 @@ def ask(port: int, said: bytes) -> bytes:
         return everything(connection)
 
 
+def hears_nothing(port: int, said: bytes) -> bool:
+    """The end of the connection, or its breaking off, where kubectl had not read all."""
+    try:
+        return ask(port, said) == b""
+    except ConnectionError:
+        return True
+
+
 @pytest.mark.parametrize("kubectl", kubectls(), ids=str)
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_there_and_back(cluster: Cluster, transport: str, kubectl: Path) -> None:
@@ -153,7 +161,7 @@ def test_a_connection_that_is_broken_off_harms_no_other(cluster: Cluster) -> Non
         cluster.runtime.ports[8080] = "127.0.0.1", port
         with forward(cluster, "p", ":8080") as command:
             here = local_port(command)
-            assert ask(here, b"x" + bytes(1 << 20)) == b""
+            assert hears_nothing(here, b"x" + bytes(1 << 20))
             with socket.create_connection(("127.0.0.1", here)) as client:
                 client.sendall(b"a")  # and goes away without hearing the answer
             assert ask(here, b"a") == b"fine"
@@ -199,7 +207,7 @@ def test_nobody_listens(cluster: Cluster, transport: str) -> None:
     cluster.run_pod("p")
     cluster.runtime.ports[8080] = "127.0.0.1", free_port()
     with forward(cluster, "p", ":8080", transport=transport) as command:
-        assert ask(local_port(command), b"a") == b""
+        assert hears_nothing(local_port(command), b"a")
         assert command.line().startswith("Handling connection")
         line = command.line()
         assert re.search(r"error forwarding port 8080 to pod p, uid [0-9a-f-]{36}: failed to connect to ", line)
@@ -211,7 +219,7 @@ def test_nobody_listens(cluster: Cluster, transport: str) -> None:
 def test_a_port_that_is_no_containerport(cluster: Cluster) -> None:
     cluster.run_pod("p")
     with forward(cluster, "p", ":9999") as command:
-        assert ask(local_port(command), b"a") == b""
+        assert hears_nothing(local_port(command), b"a")
         command.line()
         assert "connection refused: it is no containerPort of this pod, and pocket knows only those" in command.line()
 
@@ -226,7 +234,8 @@ def test_it_ends_with_the_pod(cluster: Cluster, transport: str) -> None:
                 assert command.line().startswith("Handling connection")
                 cluster.call(cluster.store.delete, "Pod", "default", "p")
                 assert command.line() == "error: lost connection to pod"
-                assert client.recv(1) == b""
+                with contextlib.suppress(ConnectionResetError):
+                    assert client.recv(1) == b""
             assert command.wait() == 1
 
 

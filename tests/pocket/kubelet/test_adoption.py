@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pocket import processes
+from pocket import logtimes, processes
 from pocket.kubelet import records
 from pocket.kubelet.shutdown import stop_pods
 from pocket.objects import Obj, is_ready, name_of, uid_of
@@ -243,3 +243,21 @@ def test_stopping_all_pods_without_a_control_process(crashed: Cluster) -> None:
     assert processes.marked(f"{crashed.home}:") == []
     assert list((crashed.home / "pods").iterdir()) == []
     assert asyncio.run(stop_pods(crashed.settings)) == 0
+
+
+def test_log_lines_from_when_nobody_looked_have_times(crashed: Cluster) -> None:
+    log = crashed.folder("p") / "app" / "0.log"
+    known = logtimes.read(log)
+    with log.open("a") as file:
+        file.write("meanwhile\n")
+    os.utime(log, (known[-1].until + 50, known[-1].until + 50))
+
+    async def run() -> None:
+        async with crashed.running(stop=False):
+            await crashed.until(lambda: str(log.stat().st_size) in logtimes.times_of(log).read_text())
+
+    asyncio.run(run())
+    before, last = logtimes.read(log)[-2:]
+    assert before.until <= known[-1].until
+    assert last.until == pytest.approx(known[-1].until + 50, abs=0.01)
+    crashed.kill()

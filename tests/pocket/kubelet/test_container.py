@@ -2,7 +2,10 @@
 
 import base64
 import json
+import time
+from pathlib import Path
 
+from pocket import logtimes
 from pocket.objects import is_ready
 from tests.pocket.cluster import NAMESPACE, Cluster, live
 
@@ -48,6 +51,27 @@ async def test_crashes_restarts_and_back_off(cluster: Cluster) -> None:
     assert cluster.log(previous=True).startswith("serving")
     logs = sorted(path.name for path in (cluster.folder() / "app").glob("*.log"))
     assert logs == ["3.log", "4.log"]  # as with kubelet: the present run's and the one's before
+
+
+def noted(log: Path) -> str:
+    times = logtimes.times_of(log)
+    return times.read_text() if times.exists() else ""
+
+
+@live
+async def test_log_lines_have_times(cluster: Cluster) -> None:
+    before = time.time() - 0.01  # file systems' clocks tick more coarsely
+    script = 'echo one; while [ ! -e go ]; do sleep 0.05; done; date +%s.%N >moment; echo two; exit 3'
+    cluster.pod(command=["sh", "-c", script], readinessProbe=None, restartPolicy="Never")
+    folder = cluster.folder() / "app"
+    await cluster.until(lambda: "4 " in noted(folder / "0.log"))
+    (folder / "rootfs" / "code" / "go").touch()
+    await cluster.until_phase("Failed")
+    begun, one, two = (note.until for note in logtimes.read(folder / "0.log"))
+    said = float((folder / "rootfs" / "code" / "moment").read_text())
+    assert before <= begun <= one + 0.01
+    assert one <= said
+    assert abs(two - said) < 5
 
 
 @live
