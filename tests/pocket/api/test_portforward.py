@@ -227,11 +227,18 @@ def test_a_port_that_is_no_containerport(cluster: Cluster) -> None:
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_it_ends_with_the_pod(cluster: Cluster, transport: str) -> None:
     cluster.run_pod("p")
-    with server(upper) as port:
+    begun = threading.Event()
+
+    def wait(connection: socket.socket) -> None:
+        begun.set()
+        everything(connection)
+
+    with server(wait) as port:
         cluster.runtime.ports[8080] = "127.0.0.1", port
         with forward(cluster, "p", ":8080", transport=transport) as command:
             with socket.create_connection(("127.0.0.1", local_port(command)), timeout=20) as client:
                 assert command.line().startswith("Handling connection")
+                assert begun.wait(20)
                 cluster.call(cluster.store.delete, "Pod", "default", "p")
                 assert command.line() == "error: lost connection to pod"
                 with contextlib.suppress(ConnectionResetError):
