@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from pocket import processes
 from pocket.kubelet import records
-from pocket.kubelet.inject import PROXY
+from pocket.kubelet.inject import ENVOYS
 from pocket.mesh.revision import revision
 from pocket.objects import Obj, name_of, namespace_of, owner_of, uid_of
 from pocket.programs import envoy
@@ -34,9 +34,10 @@ def outdated_pods(settings: Settings) -> set[str]:
     found = set()
     for folder in root.iterdir() if root.is_dir() else ():
         record = records.load(folder)
-        proxy = record.containers.get(PROXY) if record else None
-        if proxy and proxy.process and proxy.revision != current and processes.is_alive(proxy.process):
-            found.add(folder.name)
+        for name in ENVOYS:
+            proxy = record.containers.get(name) if record else None
+            if proxy and proxy.process and proxy.revision != current and processes.is_alive(proxy.process):
+                found.add(folder.name)
     return found
 
 

@@ -20,13 +20,14 @@ DEFAULT_TIMEOUT = "10s"
 
 
 def sidecar_targets(proxies: Iterable[Proxy]) -> list[TargetGroup]:
-    """One target for each Envoy: Istio's standard metrics."""
+    """One target for each Envoy of the mesh: Istio's standard metrics."""
     return [
         {
             "targets": [f"127.0.0.1:{proxy.stats_port}"],
             "labels": {"namespace": proxy.namespace, "pod": proxy.name},
         }
         for proxy in sorted(proxies, key=lambda proxy: proxy.id)
+        if proxy.mode != "plain"
     ]
 
 

@@ -16,6 +16,15 @@ PROXY = "istio-proxy"
 IMAGE = "docker.io/istio/proxyv2:pocket"
 """What `kubectl describe` shows for an Envoy of pocket's; nothing is fetched from there."""
 
+SERVICES = ".services"
+"""The Envoy of a pod without sidecar, which stands for kube-proxy and cluster DNS. No container can have that name."""
+
+ENVOYS = (PROXY, SERVICES)
+
+NAMES_ONLY = ("istio-system", "kube-system")
+"""Namespaces whose pods find Services by their NAME_SERVICE_HOST alone: they are part of the cluster itself, and an
+Envoy costs 20 MiB."""
+
 _STATUS = "sidecar.istio.io/status"
 _INJECT = "sidecar.istio.io/inject"
 _TEMPLATES = "inject.istio.io/templates"

@@ -43,8 +43,15 @@ class Kubelet:
     """All pods of one pocket. Construct it, hand it to the mesh, then `run(mesh)`."""
 
     def __init__(
-        self, store: Store, settings: Settings, images: ImageStore | None = None, *, sleep: Sleep = asyncio.sleep
+        self,
+        store: Store,
+        settings: Settings,
+        images: ImageStore | None = None,
+        *,
+        sleep: Sleep = asyncio.sleep,
+        names: bool = True,
     ) -> None:
+        """`names`: pods without a sidecar find Services by name, as with kube-proxy; each has an Envoy for it."""
         self._store = store
         self._settings = settings
         self._images = images or ImageStore(settings.home / "images")
@@ -52,6 +59,7 @@ class Kubelet:
         self._ports = PortPool(ports.start, len(ports))
         self._events = EventRecorder(store, "kubelet", NODE)
         self._sleep = sleep
+        self._names = names
         self._meter = Meter(f"{settings.home}:pod/")
         self._workers: dict[str, PodWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -108,8 +116,9 @@ class Kubelet:
     async def run(self, mesh: MeshPort) -> None:
         """Take over what runs, then follow the store, without end. Cancelling leaves all pods running."""
         self._shared = Shared(
-            self._store, self._settings, mesh, self._images, self._ports, self._events, self._sleep, self._address
-        )
+            self._store, self._settings, mesh, self._images, self._ports, self._events, self._sleep, self._address,
+            self._names,
+        )  # fmt: skip
         self._take_over()
         helpers = [asyncio.create_task(helper) for helper in self._helpers()]
         try:

@@ -12,7 +12,7 @@ from pocket.kubelet import inject, substitutes
 from pocket.kubelet.environment import container_environment, service_links
 from pocket.kubelet.proxy import is_proxy
 from pocket.kubelet.records import PodRecord
-from pocket.mesh.model import ADMIN_SOCKET, LOCALHOST, GatewayPort, Inbound, PodEndpoint, Proxy, Substitute
+from pocket.mesh.model import ADMIN_SOCKET, LOCALHOST, GatewayPort, Inbound, Mode, PodEndpoint, Proxy, Substitute
 from pocket.objects import Obj, labels_of, matches, name_of, owner_of
 from pocket.ports import PortPool
 from pocket.settings import Settings
@@ -39,10 +39,10 @@ class Network:
         self._record = record
 
     @property
-    def mode(self) -> inject.Mode | None:
+    def mode(self) -> Mode | None:
         """Which Envoy it has, if any."""
         if not inject.is_injected(self.pod):
-            return None
+            return "plain" if self._record.plain else None
         return "gateway" if inject.mode_of(self.pod, {}) == "gateway" else "sidecar"
 
     def allocate(self, pool: PortPool) -> None:
@@ -59,7 +59,9 @@ class Network:
         rules = [rule for rule in substitutes.RULES if rule.hosts not in record.substitute_ports]
         count = len(missing) + (1 if mode and not record.stats_port else 0)
         if mode == "sidecar":
-            count += len(missing) + len(rules) + (0 if record.outbound_port else 1)
+            count += len(missing) + len(rules)
+        if mode in ("sidecar", "plain") and not record.outbound_port:
+            count += 1
         fresh = iter(pool.allocate(count))
         for port in missing:
             record.app_ports[port] = next(fresh)
@@ -67,8 +69,9 @@ class Network:
                 record.inbound_ports[port] = next(fresh)
         if mode and not record.stats_port:
             record.stats_port = next(fresh)
-        if mode == "sidecar":
+        if mode in ("sidecar", "plain"):
             record.outbound_port = record.outbound_port or next(fresh)
+        if mode == "sidecar":
             for rule in rules:
                 record.substitute_ports[rule.hosts] = next(fresh)
 
@@ -94,9 +97,9 @@ class Network:
         own = self._gateway_targets() if self.mode == "gateway" else self._record.app_ports
         if port in own:
             return LOCALHOST, own[port]
-        if self.mode and port == _ENVOY_ADMIN:
+        if inject.is_injected(self.pod) and port == _ENVOY_ADMIN:
             return proxy / ADMIN_SOCKET
-        if self.mode and port in _ENVOY_STATS:
+        if inject.is_injected(self.pod) and port in _ENVOY_STATS:
             return LOCALHOST, self._record.stats_port
         raise LookupError(f"port {port}: no containerPort of the pod, and pocket knows only those")
 
@@ -164,7 +167,7 @@ class Network:
         return variables
 
     def _proxy_variables(self) -> dict[str, str]:
-        if self.mode != "sidecar":
+        if self.mode not in ("sidecar", "plain"):
             return {}
         proxy = f"http://127.0.0.1:{self._record.outbound_port}"
         spared = "localhost,127.0.0.1"
@@ -195,14 +198,14 @@ class Network:
         """Its Envoy, which runs in `directory`."""
         labels = labels_of(self.pod)
         record = self._record
-        gateway = self.mode == "gateway"
+        mode = self.mode or "plain"
         return Proxy(
             name=record.name,
             namespace=record.namespace,
             uid=record.uid,
             directory=str(directory),
             stats_port=record.stats_port,
-            mode="gateway" if gateway else "sidecar",
+            mode=mode,
             workload=self.workload(),
             app=labels.get("app", ""),
             version=labels.get("version", ""),
@@ -213,7 +216,7 @@ class Network:
                 Inbound(port, listen, record.app_ports[port]) for port, listen in sorted(record.inbound_ports.items())
             ),
             substitutes=self._substitutes(),
-            gateway_ports=self._gateway_ports() if gateway else (),
+            gateway_ports=self._gateway_ports() if mode == "gateway" else (),
         )
 
     def _substitutes(self) -> tuple[Substitute, ...]:

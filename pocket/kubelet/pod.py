@@ -62,6 +62,7 @@ class Shared:
     events: EventRecorder
     sleep: Sleep
     addresses: Addresses
+    names: bool  # pods without a sidecar find Services by name
 
 
 class PodWorker:
@@ -149,7 +150,9 @@ class PodWorker:
     def marks(self) -> dict[str, str]:
         """The marks of the containers that run now, by name."""
         return {
-            part.name: self.mark(part.name, max(part.status.restarts, 0)) for part in self.containers() if part.alive()
+            part.name: self.mark(part.name, max(part.status.restarts, 0))
+            for part in self.containers()
+            if part.alive() and part.name != inject.SERVICES  # no container of the pod's: its memory is not the pod's
         }
 
     def endpoint(self) -> PodEndpoint:
@@ -187,7 +190,7 @@ class PodWorker:
                 self._prepare_volumes()
 
     def _proxy(self) -> Proxy:
-        return self.network.proxy(self.folder / inject.PROXY)
+        return self.network.proxy(self.folder / (inject.SERVICES if self.record.plain else inject.PROXY))
 
     # -- the life of a pod ----------------------------------------------------------------------------------------
 
@@ -292,6 +295,7 @@ class PodWorker:
         with contextlib.suppress(NotFound):
             self.network.pod = self._shared.store.modify("Pod", self.record.namespace, self.record.name, bind)
         self._admitted = True
+        self.record.plain = self._shared.names and mode is None and self.record.namespace not in inject.NAMES_ONLY
         self.events.event(self.pod, "Normal", "Scheduled", f"Successfully assigned {self.id} to {NODE}")
 
     def _take_ports(self) -> None:
@@ -331,10 +335,12 @@ class PodWorker:
             return
         policy = str(self.pod["spec"].get("restartPolicy") or "Always")
         for spec in self.pod["spec"]["containers"]:
-            if self.network.mode and is_proxy(spec):
+            if inject.is_injected(self.pod) and is_proxy(spec):
                 self.proxy = ProxyContainer(self, spec, self._shared.mesh, self._proxy, "Always")
             else:
                 self.apps.append(Container(self, spec, policy))
+        if self.network.mode == "plain":
+            self.proxy = ProxyContainer(self, {"name": inject.SERVICES}, self._shared.mesh, self._proxy, "Always")
         for spec in self.pod["spec"].get("initContainers") or ():
             own = "Always" if spec.get("restartPolicy") == "Always" else "Never" if policy == "Never" else "OnFailure"
             self.init.append(Container(self, spec, own, init=True))
@@ -373,7 +379,7 @@ class PodWorker:
         if self.proxy is not None:
             if self.network.mode == "gateway":
                 await self.proxy.drain(deadline)
-            else:
+            elif self.network.mode == "sidecar":
                 await self.proxy.quiet(max(min(2.0, deadline - time.monotonic()), 0))
         helpers = [container for container in self.init if container.helper]
         first = [container for container in [*self.apps, *self.init] if container not in helpers]

@@ -13,13 +13,13 @@ from typing import Protocol
 
 from pocket import processes
 from pocket.kubelet.container import Container, Host, Launch
-from pocket.kubelet.inject import IMAGE, PROXY
+from pocket.kubelet.inject import IMAGE, PROXY, SERVICES
 from pocket.mesh import deliver
 from pocket.mesh.bootstrap import envoy_argv
 from pocket.mesh.deliver import NotAcknowledged
 from pocket.mesh.model import ADMIN_SOCKET, DRAIN_SECONDS, Proxy
 from pocket.mesh.revision import revision
-from pocket.objects import Obj
+from pocket.objects import Obj, is_ready
 from pocket.programs import ProgramMissing, envoy
 
 _QUIET = 0.05  # seconds between two looks at the number of requests under way
@@ -78,6 +78,18 @@ class ProxyContainer(Container):
             return await super()._until_end()
         finally:
             self.serving = self.alive()
+
+    def _take_over_readiness(self) -> None:
+        """Of one that no status speaks of: as the pod's."""
+        super()._take_over_readiness()
+        if self.name == SERVICES and is_ready(self._host.pod):
+            self.status.ready = self.status.started = True
+            self.running.set()
+
+    def _event(self, kind: str, reason: str, message: str) -> None:
+        """Of one that people have not asked for, only what goes wrong."""
+        if self.name != SERVICES or kind == "Warning":
+            super()._event(kind, reason, message)
 
     async def quiet(self, limit: float = _SETTLE) -> None:
         """Wait until no request from outside is under way in it, at most `limit` seconds."""

@@ -49,6 +49,7 @@ class PodRecord:
     outbound_port: int = 0
     stats_port: int = 0
     containers: dict[str, ContainerRecord] = field(default_factory=dict)
+    plain: bool = False  # no sidecar, but an Envoy that knows the Services
 
     def ports(self) -> list[int]:
         """Every port that the pod has from the pool."""

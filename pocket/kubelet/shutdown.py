@@ -7,7 +7,7 @@ import asyncio
 from pocket import processes
 from pocket.kubelet import records
 from pocket.kubelet.folders import remove_folder
-from pocket.kubelet.inject import PROXY
+from pocket.kubelet.inject import ENVOYS
 from pocket.kubelet.records import PodRecord
 from pocket.settings import Settings
 
@@ -32,7 +32,7 @@ async def stop_pods(settings: Settings) -> int:
 
 def _ended(record: PodRecord) -> bool:
     """A finished Job's pod: its log is kept for the next start."""
-    return all(container.finished for name, container in record.containers.items() if name != PROXY)
+    return all(container.finished for name, container in record.containers.items() if name not in ENVOYS)
 
 
 async def _stop(record: PodRecord) -> None:
@@ -47,5 +47,5 @@ def _processes(record: PodRecord, proxy: bool | None) -> list[processes.ProcessI
         for name, container in record.containers.items()
         if container.process is not None
         and processes.is_alive(container.process)
-        and proxy in (None, name == PROXY)
+        and proxy in (None, name in ENVOYS)
     ]

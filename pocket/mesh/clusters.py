@@ -44,7 +44,7 @@ def outbound_clusters(snapshot: Snapshot, proxy: Proxy, services: Iterable[MeshS
                 addresses = [a for a in port.addresses if _has(a, subset.get("labels") or {})]
                 narrowed = policy.merge(whole, subset.get("trafficPolicy"), port.number)
                 clusters.append(_outbound(proxy, service, port, subset["name"], narrowed, addresses))
-    if proxy.mode == "sidecar":
+    if proxy.mode != "gateway":
         clusters += [passthrough(proxy), passthrough(proxy, tcp=True)]
     clusters.append({"name": BLACK_HOLE, "type": "STATIC", "connect_timeout": LOCAL_CONNECT_TIMEOUT})
     return clusters

@@ -36,6 +36,8 @@ TIMEOUT = 10.0  # seconds; Envoy takes a change in some milliseconds, and a star
 PATIENCE = 0.5  # seconds until we ask why it has not taken it
 POLL = (0.005, 0.1)  # seconds between two looks: at first, at most
 
+_LIVE, _DRAINING = 0, 1  # server.state, https://www.envoyproxy.io/docs/envoy/latest/api-v3/admin/v3/server_info.proto
+
 _KINDS = {
     CLUSTERS_FILE: "envoy.config.cluster.v3.Cluster",
     LISTENERS_FILE: "envoy.config.listener.v3.Listener",
@@ -237,7 +239,8 @@ async def _in_force(proxy: Proxy, config: EnvoyConfig, files: list[str], deadlin
                 stats = await _text_stats(session, proxy)
                 missing = [name for name in files if stats.get(name) != wanted[name]]
                 if not missing and stats.get("ready"):
-                    await _worker_has_it(proxy)
+                    if not stats["draining"]:  # else it takes no new connections, and only finishes what it has
+                        await _worker_has_it(proxy)
                     return
                 last = f"it still runs other versions of {', '.join(missing)}" if missing else "it is not ready yet"
                 if missing and not asked and time.monotonic() > patience:
@@ -273,7 +276,8 @@ async def _text_stats(session: aiohttp.ClientSession, proxy: Proxy) -> dict[str,
             warming += int(value)
         elif name == "server.state":
             state = value
-    out["ready"] = state == 0 and warming == 0
+    out["draining"] = state == _DRAINING
+    out["ready"] = state in (_LIVE, _DRAINING) and warming == 0
     return out
 
 

@@ -103,6 +103,9 @@ def outbound_routes(view: View) -> Resource:
         names = domains.take([f"{host}:{number}"])
         if names:
             virtual_hosts.append(_virtual_host(f"{host}:{number}", names, [tunnel_route(clusters)]))
+    if view.proxy.mode == "plain":
+        for virtual_host in virtual_hosts:
+            virtual_host["include_request_attempt_count"] = False
     virtual_hosts.append(_allow_any())
     return {"name": OUTBOUND_ROUTES, "virtual_hosts": virtual_hosts, "validate_clusters": False}
 

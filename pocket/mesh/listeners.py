@@ -53,7 +53,7 @@ def _outbound(view: View) -> Resource:
     manager = _manager(f"outbound_{proxy.outbound_port}")
     manager |= {
         "rds": route_source(OUTBOUND_ROUTES),
-        "access_log": telemetry.access_log(proxy, "source"),
+        "access_log": telemetry.access_log(proxy, "source") if proxy.mode == "sidecar" else [],
         "use_remote_address": False,
         "upgrade_configs": [{"upgrade_type": "CONNECT"}, {"upgrade_type": "websocket"}],
         "http_filters": [
@@ -64,9 +64,11 @@ def _outbound(view: View) -> Resource:
                     "envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig", dns_cache_config=dns_cache()
                 ),
             },
-            _router(),
+            _router(plain=proxy.mode == "plain"),
         ],
     }
+    if proxy.mode == "plain":  # requests and answers are to look as if nobody were in between
+        manager |= {"server_header_transformation": "PASS_THROUGH", "generate_request_id": False}
     return _listener("outbound", proxy.outbound_port, [_chain(manager)], direction="OUTBOUND")
 
 
@@ -159,10 +161,12 @@ def _request_filters() -> list[Resource]:
     ]
 
 
-def _router() -> Resource:
+def _router(*, plain: bool = False) -> Resource:
+    """The last HTTP filter; a `plain` one adds no headers of Envoy's."""
+    more = {"suppress_envoy_headers": True} if plain else {}
     return {
         "name": "envoy.filters.http.router",
-        "typed_config": typed("envoy.extensions.filters.http.router.v3.Router"),
+        "typed_config": typed("envoy.extensions.filters.http.router.v3.Router", **more),
     }
 
 

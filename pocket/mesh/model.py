@@ -27,8 +27,9 @@ DRAIN_SECONDS = 5
 """How long an Envoy that shall stop may take to finish what is under way."""
 
 
-Mode = Literal["sidecar", "gateway"]
-"""What an Envoy is for: the traffic of one pod, or what comes in from outside the cluster."""
+Mode = Literal["sidecar", "gateway", "plain"]
+"""What an Envoy is for: a pod in the mesh; what comes in from outside the cluster; or a pod outside the mesh, which is
+to find Services by their names, as it does with kube-proxy and cluster DNS, and nothing else."""
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 
@@ -80,7 +81,7 @@ class Proxy:
     version: str = ""  # label `version`
     labels: Mapping[str, str] = field(default_factory=dict)
     service_account: str = "default"
-    outbound_port: int = 0  # sidecars only: the application's http_proxy
+    outbound_port: int = 0  # the application's http_proxy; a gateway has none
     inbound: tuple[Inbound, ...] = ()
     substitutes: tuple[Substitute, ...] = ()
     gateway_ports: tuple[GatewayPort, ...] = ()

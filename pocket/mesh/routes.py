@@ -21,6 +21,10 @@ RETRY_ON = "connect-failure,refused-stream,unavailable,cancelled,retriable-statu
 RETRIES = 2
 """Istio's default retry policy; it names no status codes (since 1.24, 503 is not retried unasked)."""
 
+REUSE_RETRY = {"retry_on": "reset-before-request", "num_retries": 1}
+"""Outside the mesh nobody repeats requests; but a kept-alive connection that the server closes in the very moment of
+its next use is a matter between Envoy and server, of which the client is to know nothing."""
+
 _PREVIOUS_HOSTS = {
     "name": "envoy.retry_host_predicates.previous_hosts",
     "typed_config": typed("envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"),
@@ -73,12 +77,12 @@ def http_routes(virtual_service: Obj, context: Context) -> list[Resource]:
 
 def default_route(service: MeshService, context: Context) -> Resource:
     """The route to a service that no VirtualService speaks of."""
-    action: Resource = {
-        "cluster": cluster_name(context.port, "", service.host),
-        "timeout": "0s",
-        "retry_policy": _retries(None, hashing=False),
-    }
+    action: Resource = {"cluster": cluster_name(context.port, "", service.host), "timeout": "0s"}
     route: Resource = {"name": "default", "match": {"prefix": "/"}, "route": action}
+    if context.proxy.mode == "plain":
+        action["retry_policy"] = REUSE_RETRY
+        return route
+    action["retry_policy"] = _retries(None, hashing=False)
     if hashing := policy.hash_policy(context.policy_of(service, "", context.port)):
         action["hash_policy"] = hashing
         action["retry_policy"] = _retries(None, hashing=True)

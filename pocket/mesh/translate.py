@@ -13,6 +13,10 @@ from pocket.mesh.registry import registry
 
 def translate(snapshot: Snapshot, proxy: Proxy) -> EnvoyConfig:
     """Everything that the Envoy of `proxy` must know in this state of the cluster."""
+    if proxy.mode == "plain":  # outside the mesh nobody knows its rules
+        snapshot = Snapshot(
+            services=snapshot.services, endpoints=snapshot.endpoints, manual_endpoints=snapshot.manual_endpoints
+        )
     services = registry(snapshot, proxy.namespace)
     view = View(snapshot, proxy, services)
     clusters = [

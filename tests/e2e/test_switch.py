@@ -207,6 +207,22 @@ def test_an_update_of_pocket_renews_what_runs_and_loses_no_request(cluster: Clus
     assert "renewing" not in cluster.output("make", "-f", "pocket.mak", "start")
 
 
+def test_a_namespace_leaves_the_mesh_and_comes_back_without_losing_a_request(cluster: Cluster) -> None:
+    deployments = ("cmpt756db", "cmpt756s1", "cmpt756s2-v1")
+    with Load(cluster.song_urls, cluster.token, clients=32) as load:
+        time.sleep(1)
+        for label, ready in (("istio-injection-", "1/1"), ("istio-injection=enabled", "2/2")):
+            cluster.kubectl("label", "namespace", NAMESPACE, label)
+            cluster.kubectl("-n", NAMESPACE, "rollout", "restart", "deployment")
+            for name in deployments:
+                cluster.kubectl("-n", NAMESPACE, "rollout", "status", f"deploy/{name}", "--timeout=90s")
+            time.sleep(1)
+            pods = cluster.kubectl("-n", NAMESPACE, "get", "pods", "-l", "version=v1,app=cmpt756s2", "--no-headers")
+            assert any(ready in line and "Running" in line for line in pods.splitlines()), pods
+    assert load.answers.failed == {}, f"{load.answers.failed} of {load.answers.total}"
+    assert load.answers.total > 200
+
+
 def test_scratch_and_back(cluster: Cluster) -> None:
     cluster.make("scratch")
     left = cluster.kubectl("-n", NAMESPACE, "get", "deployments,services,pods,virtualservices", "-o", "name")

@@ -129,7 +129,7 @@ class Cluster:
         self.mesh = Mesh()
         self.real_mesh: MeshSync | None = None
         self.sleeps = Sleeps()
-        self.kubelet = Kubelet(self.store, self.settings, sleep=self.sleeps)
+        self.kubelet = Kubelet(self.store, self.settings, sleep=self.sleeps, names=False)
         self._tasks: list[asyncio.Task[None]] = []
 
     def build(self, dockerfile: str = DOCKERFILE, tag: str = IMAGE, **files: str) -> str:
@@ -144,6 +144,7 @@ class Cluster:
     def with_envoys(self) -> None:
         """Real Envoys beside the pods of the namespace."""
         parts.write_prometheus_config(self.settings)
+        self.kubelet = Kubelet(self.store, self.settings, sleep=self.sleeps)
         self.real_mesh = MeshSync(self.settings, self.store, self.kubelet, Delivery())
         if self.store.find("Namespace", None, NAMESPACE) is None:
             labels = {"istio-injection": "enabled"}

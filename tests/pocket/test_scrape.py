@@ -103,8 +103,9 @@ def test_target_ports_by_number_and_name(target: int | str) -> None:
     assert len(monitored_targets([monitor({"targetPort": target})], [service()], [pod()])) == 1
 
 
-def test_every_envoy_is_a_target() -> None:
+def test_every_envoy_of_the_mesh_is_a_target() -> None:
     proxies = [Proxy(name, "ns", "uid", "/d", port) for name, port in (("b", 2), ("a", 1))]
+    proxies.append(Proxy("outside", "ns", "uid", "/d", 3, mode="plain"))
     assert sidecar_targets(proxies) == [
         {"targets": ["127.0.0.1:1"], "labels": {"namespace": "ns", "pod": "a"}},
         {"targets": ["127.0.0.1:2"], "labels": {"namespace": "ns", "pod": "b"}},

@@ -75,6 +75,20 @@ def test_what_a_port_is_as_seen_from_inside(store: Store) -> None:
         network(store, pod(None)).address(15000, envoy)
 
 
+def test_a_pod_outside_the_mesh_finds_services_through_an_envoy(store: Store) -> None:
+    record = PodRecord("u", "ns", "p", plain=True)
+    settings = Settings(Path("/nowhere"), 20000, 8080)
+    made = Network(store, settings, lambda *_: ("10.0.0.1", 1), pod(None), record)
+    made.allocate(PortPool(port_base(), 50))
+    env = made.environment(made.pod["spec"]["containers"][0], {}, {})
+    assert (made.mode, env["http_proxy"]) == ("plain", f"http://127.0.0.1:{record.outbound_port}")
+    assert env["DYNAMODB_URL"] == "http://127.0.0.1:20001", "outside the mesh nobody counts the bytes"
+    proxy = made.proxy(Path("/proxy"))
+    assert (proxy.mode, proxy.inbound, proxy.substitutes) == ("plain", (), ())
+    endpoint = made.endpoint(ready=True)
+    assert (endpoint.has_sidecar, endpoint.ports) == (False, record.app_ports)
+
+
 def test_again_takes_no_more_ports(store: Store) -> None:
     made = network(store, pod())
     before = made.endpoint(ready=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import aiohttp
+import pytest
 
 from pocket import processes
 from pocket.kubelet import records
@@ -41,9 +42,9 @@ async def through(port: int, url: str) -> tuple[int, str]:
         return response.status, await response.text()
 
 
-def proxy_pid(cluster: Cluster, pod: str) -> int:
+def proxy_pid(cluster: Cluster, pod: str, name: str = "istio-proxy") -> int:
     """The Envoy itself, below its shim."""
-    pids = [pid for pid, mark in processes.marked(f"{cluster.home}:pod/{NAMESPACE}/{pod}/istio-proxy#")]
+    pids = [pid for pid, mark in processes.marked(f"{cluster.home}:pod/{NAMESPACE}/{pod}/{name}#")]
     return max(pids)
 
 
@@ -143,8 +144,53 @@ async def test_a_pod_may_do_without(cluster: Cluster) -> None:
     meta = {"labels": {"app": "p"}, "annotations": {"sidecar.istio.io/inject": "false"}}
     cluster.create("Pod", "p", spec, metadata=meta)
     await cluster.until_ready()
-    assert [entry["name"] for entry in cluster.get("Pod", "p")["spec"]["containers"]] == ["app"]
-    assert cluster.kubelet.proxies() == []
+    pod = cluster.get("Pod", "p")
+    assert [entry["name"] for entry in pod["spec"]["containers"]] == ["app"]
+    assert [entry["name"] for entry in pod["status"]["containerStatuses"]] == ["app"]
+    assert [proxy.mode for proxy in cluster.kubelet.proxies()] == ["plain"]
+    messages = [event["message"] for event in cluster.store.list("Event", NAMESPACE)]
+    assert not any(".services" in message for message in messages), messages
+    cluster.delete("p", grace=5)
+    await cluster.until_gone()
+    assert processes.marked(f"{cluster.home}:") == []
+
+
+async def word(cluster: Cluster, pod: str, url: str) -> tuple[int, str]:
+    """What an application in `pod` gets from `url`."""
+    env = cluster.kubelet.exec_context(cluster.get("Pod", pod), "app").env
+    return await through(int(env["http_proxy"].rpartition(":")[2]), url)
+
+
+@meshed
+async def test_a_namespace_that_leaves_the_mesh_and_comes_back(cluster: Cluster) -> None:
+    """What was there keeps its sidecar, what is made anew is as the label says, and both find each other."""
+    service(cluster)
+    cluster.deployment(env={"WORD": "hello"})
+    cluster.pod("inside")
+    for label, containers, mode in ((None, 1, "plain"), ("enabled", 2, "sidecar")):
+        await cluster.until_rolled_out()
+
+        def relabel(namespace: Obj, value: str | None = label) -> None:
+            namespace["metadata"]["labels"] = {"istio-injection": value} if value else {}
+
+        cluster.store.modify("Namespace", None, NAMESPACE, relabel)
+        outside = f"client-{mode}"
+        cluster.pod(outside)
+
+        def restart(deployment: Obj, at: str = mode) -> None:
+            deployment["spec"]["template"]["metadata"]["annotations"] = {"restartedAt": at}
+
+        cluster.store.modify("Deployment", NAMESPACE, "app", restart)
+        await cluster.until_rolled_out()
+        await cluster.until_ready(outside)
+        (served,) = cluster.store.list("Pod", NAMESPACE, {"app": "app"})
+        assert len(served["spec"]["containers"]) == containers
+        assert {proxy.mode for proxy in cluster.kubelet.proxies() if proxy.name != "inside"} == {mode}
+        for client in ("inside", outside):
+            for url in ("http://app/", f"http://app.{NAMESPACE}.svc.cluster.local:80/"):
+                assert await word(cluster, client, url) == (200, "hello"), (client, url)
+        cluster.delete(outside, grace=5)
+        await cluster.until_gone(outside)
 
 
 @meshed
@@ -189,26 +235,36 @@ async def test_a_gateway_listens_on_its_services_node_port(cluster: Cluster) -> 
     assert [name_of(pod) for pod in cluster.pods() if is_ready(pod)] == [name_of(cluster.pods()[0])]
 
 
-def test_envoys_run_on_when_the_control_process_has_died(cluster: Cluster) -> None:
+@pytest.mark.parametrize("inject", ["true", "false"])
+def test_envoys_run_on_when_the_control_process_has_died(cluster: Cluster, inject: str) -> None:
     cluster.with_envoys()
+    name = "istio-proxy" if inject == "true" else ".services"
+    unready: list[str] = []
 
     async def first() -> tuple[int, int]:
         async with cluster.running(stop=False):
-            cluster.pod()
+            labels = {"app": "p", "sidecar.istio.io/inject": inject}
+            cluster.pod(labels=labels)
             await cluster.until_ready()
-            return proxy_pid(cluster, "p"), cluster.port("p")
+            return proxy_pid(cluster, "p", name), cluster.port("p")
 
     pid, port = asyncio.run(first())
     after = Cluster(cluster.home, cluster.settings.port_base)
     after.with_envoys()
+    after.store.listen(
+        lambda event: unready.append(event.type)
+        if event.object["kind"] == "Pod" and not is_ready(event.object)
+        else None
+    )
 
     async def second() -> None:
         async with after.running():
             await after.until(lambda: after.kubelet.proxies(), "the Envoy to be found")
-            assert (proxy_pid(after, "p"), after.port("p")) == (pid, port)
+            assert (proxy_pid(after, "p", name), after.port("p")) == (pid, port)
             assert await after.ask() == (200, "")
             assert is_ready(after.get("Pod", "p"))
-            assert after.status(container=1)["restartCount"] == 0
+            assert [entry["restartCount"] for entry in after.get("Pod", "p")["status"]["containerStatuses"]][-1] == 0
+            assert unready == [], "not for a moment"
 
     asyncio.run(second())
 

@@ -7,11 +7,32 @@ import socket
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
-from pocket.mesh.deliver import Dead, Delivery, Gone, NotAcknowledged, admin, document, objection
+from pocket.mesh.deliver import (
+    Dead,
+    Delivery,
+    Gone,
+    NotAcknowledged,
+    active_requests,
+    admin,
+    document,
+    drain,
+    objection,
+)
 from pocket.mesh.model import EnvoyConfig, Inbound
 from pocket.mesh.translate import translate
-from tests.pocket.mesh.kit import destination_rule, mesh, pod, service, sidecar, snapshot, virtual_service
+from tests.pocket.mesh.kit import (
+    client,
+    destination_rule,
+    mesh,
+    pod,
+    service,
+    sidecar,
+    snapshot,
+    upstream,
+    virtual_service,
+)
 
 TO_S2 = {"route": [{"destination": {"host": "s2", "subset": "v1"}}]}
 
@@ -168,5 +189,41 @@ def test_the_admin_socket_is_reached_however_long_the_path(tmp_path: Path) -> No
             await live.start(service())
             assert (await admin(proxy, "GET", "/ready")).startswith("LIVE")
             assert (Path(proxy.directory) / "admin.sock").stat().st_mode & 0o777 == 0o600
+
+    asyncio.run(run())
+
+
+def test_an_envoy_that_drains_still_takes_what_changes(tmp_path: Path) -> None:
+    """It finishes what it has by the present state of the cluster, and keeps nobody waiting."""
+
+    async def run() -> None:
+        go_on = asyncio.Event()
+
+        async def slow(_: web.Request) -> web.Response:
+            await go_on.wait()
+            return web.Response(text="done")
+
+        with mesh(tmp_path) as live:
+            async with upstream("s2", slow) as port, client() as session:
+                proxy = live.proxy(sidecar, "s1")
+                await live.start(service(), pod(port=port))
+
+                async def ask() -> str:
+                    url = "http://s2:30001/"
+                    async with session.get(url, proxy=f"http://127.0.0.1:{proxy.outbound_port}") as answer:
+                        return await answer.text()
+
+                asked = asyncio.create_task(ask())
+                async with asyncio.timeout(20):
+                    while await active_requests(proxy) == 0:
+                        await asyncio.sleep(0.01)
+                    draining = asyncio.create_task(drain(proxy, 60))
+                    while "server.state: 1" not in await admin(proxy, "GET", "/stats?filter=^server.state"):
+                        await asyncio.sleep(0.01)
+                await live.apply(service(), destination_rule(), pod(port=port))
+                assert "outbound|30001|v1|" in await admin(proxy, "GET", "/clusters")
+                go_on.set()
+                assert await asked == "done"
+                assert await draining
 
     asyncio.run(run())

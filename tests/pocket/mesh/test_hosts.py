@@ -53,6 +53,24 @@ def test_unknown_hosts_pass_through() -> None:
     assert plain["route"]["cluster"] == "PassthroughCluster"
 
 
+def test_outside_the_mesh_there_are_names_and_no_rules() -> None:
+    rules = virtual_service(http=[{"fault": {"abort": {"httpStatus": 500, "percentage": {"value": 100}}}, **TO_S2}])
+    entry = service_entry("dynamo.example.com")
+    found = virtual_hosts(service(), rules, entry, proxy=sidecar(mode="plain"))
+    assert set(found) == {f"{S2}:30001", "allow_any"}, "what the cluster knows, and the world outside"
+    (route,) = found[f"{S2}:30001"]["routes"]
+    assert route == {
+        "name": "default",
+        "match": {"prefix": "/"},
+        "route": {
+            "cluster": f"outbound|30001||{S2}",
+            "timeout": "0s",
+            "retry_policy": {"retry_on": "reset-before-request", "num_retries": 1},
+        },
+    }
+    assert domain(found, "s2:30001") == domain(found, f"{S2}:30001")
+
+
 def test_a_virtual_service_rules_its_host() -> None:
     rules = virtual_service(http=[{"match": [{"uri": {"prefix": "/a"}}], **TO_S2}])
     found = virtual_hosts(service(), rules)[f"{S2}:30001"]

@@ -195,6 +195,7 @@ PROXIES: tuple[Proxy, ...] = (
     ),
     sidecar("s3", inbound=(Inbound(5000, 31003, 32003), Inbound(5001, 31004, 32004), Inbound(80, 31005, 32005))),
     gateway_proxy(),
+    sidecar("alone", mode="plain"),
 )
 
 
@@ -220,7 +221,7 @@ def deprecations(proxy: Proxy, config: EnvoyConfig, directory: Path) -> str:
     return done.stderr
 
 
-@pytest.mark.parametrize("proxy", [PROXIES[0], PROXIES[2]], ids=lambda proxy: proxy.name)
+@pytest.mark.parametrize("proxy", [PROXIES[0], *PROXIES[2:]], ids=lambda proxy: proxy.name)
 def test_envoy_accepts_the_clusters_own_objects(proxy: Proxy, tmp_path: Path) -> None:
     proxy = replace(proxy, directory=str(tmp_path))
     config = translate(snapshot(*own_objects(), *PODS), proxy)
