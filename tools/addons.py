@@ -29,6 +29,13 @@ PATIENCE = 300
 ISTIO = ("istio-base", "istio-cni", "istiod", GATEWAY)
 PROMETHEUS = "monitoring"
 HELM = "https://helm.sh/docs/intro/install/"
+WAITS = {
+    GATEWAY: ("rollout", "status", f"deployment/{GATEWAY}"),
+    PROMETHEUS: ("wait", "--for=condition=Available", "prometheuses.monitoring.coreos.com/monitoring-prometheus"),
+}
+"""What kubectl waits for, since helm does not: `install` says why for the gateway; Prometheus is made by its operator.
+https://prometheus-operator.dev/docs/api-reference/api/#monitoring.coreos.com/v1.ConditionType
+"""
 
 
 class AddonError(Exception):
@@ -203,11 +210,6 @@ def _bring_up_to_date(chart: Chart, release: Release | None, files: Sequence[Pat
     _run("helm", *install(chart, files))
 
 
-def _wait_for_gateway() -> None:
-    gateway = ("rollout", "status", f"deployment/{GATEWAY}", f"--timeout={PATIENCE}s")
-    _run("kubectl", "--namespace", NAMESPACE, *gateway)
-
-
 def _wait_for_address() -> None:
     """A cloud takes a while to give a Service of type LoadBalancer an address; others never do, and need none."""
     context = _run("kubectl", "config", "current-context").strip()
@@ -256,8 +258,8 @@ def _install(todo: Sequence[Chart], ours: Mapping[str, Release], version: str) -
             if chart.release == PROMETHEUS:
                 _grafana_password()
             _bring_up_to_date(chart, ours.get(chart.release), value_files(chart, on))
-            if chart.release == GATEWAY:
-                _wait_for_gateway()
+            if wait := WAITS.get(chart.release):
+                _run("kubectl", "--namespace", NAMESPACE, *wait, f"--timeout={PATIENCE}s")
     except AddonError as error:
         pods = subprocess.run(
             ["kubectl", "--namespace", NAMESPACE, "get", "pods"], text=True, capture_output=True, check=False

@@ -17,7 +17,7 @@ from tests.cluster.charts import CHARTS, ROOT, rendered, the
 from tests.cluster.test_objects import ALL, OBJECTS
 from tests.cluster.test_schemas import findings
 from tests.cluster.test_schemas import pytestmark as schemas_are_installed
-from tools import access, address, check_cluster
+from tools import access, addons, address, check_cluster
 
 GATEWAY = check_cluster.GATEWAY
 SIDECARS = yaml.safe_load((ROOT / "cluster/addons/sidecars.yaml").read_text())
@@ -240,7 +240,8 @@ def test_every_destination_of_the_monitoring_routes_is_a_service_of_a_chart() ->
 
 
 def test_prometheus_reads_every_monitor() -> None:
-    spec = the("monitoring", "Prometheus", "monitoring-prometheus")["spec"]
+    name = addons.WAITS["monitoring"][-1].partition("/")[2]
+    spec = the("monitoring", "Prometheus", name)["spec"]
     for kind in ("serviceMonitor", "podMonitor"):
         assert spec[f"{kind}Selector"] == spec[f"{kind}NamespaceSelector"] == {}
     ours = charts.values("monitoring")["prometheus"]["prometheusSpec"]

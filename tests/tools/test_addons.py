@@ -196,11 +196,15 @@ def test_istio_cni_must_know_that_it_is_on_gke(empty: StandIns, checkout: Path) 
     assert changes(empty) == AFTERWARDS
 
 
-def test_the_gateways_pods_are_waited_for_before_the_rest(empty: StandIns, checkout: Path) -> None:
-    wait = "rollout status deployment/istio-ingressgateway --timeout=300s"
+def test_what_helm_does_not_wait_for_kubectl_does(empty: StandIns, checkout: Path) -> None:
+    gateway = "rollout status deployment/istio-ingressgateway"
+    prometheus = "wait --for=condition=Available prometheuses.monitoring.coreos.com/monitoring-prometheus"
     run(empty, checkout)
-    order = [call for call in empty.calls if wait in call or "helm upgrade" in call]
-    assert [wait in call for call in order] == [False] * 4 + [True] + [False] * 2
+    calls = [call for call in empty.calls if re.search("rollout status|wait --for|helm upgrade", call)]
+    expected = [upgrade(chart) for chart in CHARTS]
+    expected.insert(4, f"kubectl --namespace istio-system {gateway} --timeout=300s")
+    expected.insert(6, f"kubectl --namespace istio-system {prometheus} --timeout=300s")
+    assert calls == expected
     empty.answer("rollout status deployment/istio-ingressgateway", "error: timed out\n", 1)
     empty.answer("get pods", "istio-ingressgateway-1 0/1 Pending\n")
     said = run(empty, checkout, fails=True)
