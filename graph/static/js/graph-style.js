@@ -10,6 +10,10 @@ export const DASHES = Object.freeze(/** @type {Record<string, number[]>} */ ({ h
 /** Badges stand above the node, side by side. */
 const BADGE = 22;
 
+/** Names of nodes, and labels of edges: pixels of the unzoomed picture. */
+const NAME_SIZE = 16;
+export const LABEL_SIZE = 15;
+
 /** @param {any} node @returns {string[]} */
 const badges = (node) => node.data('badges') ?? [];
 /** @param {any} node @param {(i: number, n: number) => string} place */
@@ -17,16 +21,17 @@ const perBadge = (node, place) => badges(node).map((_, i) => place(i, badges(nod
 
 /**
  * @param {Theme} theme
+ * @param {number} [text] how much larger than usual names and labels are
  * @returns {any[]} cytoscape's style list
  */
-export function graphStyle(theme) {
+export function graphStyle(theme, text = 1) {
   const health = (/** @type {any} */ element) => /** @type {any} */ (theme)[element.data('health')] ?? theme.border;
   return [
     {
       selector: 'node',
       style: {
         label: 'data(label)', 'text-wrap': 'wrap', 'text-valign': 'bottom', 'text-halign': 'center', 'text-margin-y': 6,
-        'font-family': 'system-ui, "Segoe UI", "Helvetica Neue", Arial, "DejaVu Sans", sans-serif', 'font-size': 16, 'line-height': 1.15, color: theme.text,
+        'font-family': 'system-ui, "Segoe UI", "Helvetica Neue", Arial, "DejaVu Sans", sans-serif', 'font-size': NAME_SIZE * text, 'line-height': 1.15, color: theme.text,
         'text-background-color': theme.surface, 'text-background-opacity': 0.85, 'text-background-padding': 2, 'text-background-shape': 'roundrectangle',
         'min-zoomed-font-size': 5,
         width: 46, height: 46, shape: 'roundrectangle', 'background-color': theme.node, 'border-width': 2, 'border-color': theme.border,
@@ -61,7 +66,7 @@ export function graphStyle(theme) {
     {
       selector: 'edge',
       style: {
-        label: 'data(label)', 'text-wrap': 'wrap', 'font-family': 'system-ui, "Segoe UI", "Helvetica Neue", Arial, "DejaVu Sans", sans-serif', 'font-size': 15, 'line-height': 1.1,
+        label: 'data(label)', 'text-wrap': 'wrap', 'font-family': 'system-ui, "Segoe UI", "Helvetica Neue", Arial, "DejaVu Sans", sans-serif', 'font-size': LABEL_SIZE * text, 'line-height': 1.1,
         color: theme.text, 'text-background-color': theme.surface, 'text-background-opacity': 0.92, 'text-background-padding': 2, 'text-background-shape': 'roundrectangle',
         'min-zoomed-font-size': 5,
         width: 2.2, 'curve-style': 'bezier', 'control-point-step-size': 36, 'target-arrow-shape': 'triangle', 'arrow-scale': 1.1,
@@ -79,8 +84,8 @@ export function graphStyle(theme) {
     { selector: 'node.dim[shape = "box"]', style: { opacity: 1, 'text-opacity': 0.35, 'background-opacity': 0.4, 'border-opacity': 0.4 } },
     { selector: 'node.lit[shape != "box"]', style: { 'border-width': 4 } },
     { selector: 'edge.lit', style: { width: 4 } },
-    { selector: 'node.hovered, node.cursor', style: { 'font-size': 24, 'z-index': 20, 'text-background-opacity': 1 } },
-    { selector: 'edge.hovered', style: { 'font-size': 22, 'z-index': 20, 'text-background-opacity': 1 } },
+    { selector: 'node.hovered, node.cursor', style: { 'font-size': 24 * text, 'z-index': 20, 'text-background-opacity': 1 } },
+    { selector: 'edge.hovered', style: { 'font-size': 22 * text, 'z-index': 20, 'text-background-opacity': 1 } },
     { selector: 'node.found', style: { 'underlay-color': theme.degraded, 'underlay-opacity': 0.5, 'underlay-padding': 9, 'underlay-shape': 'ellipse' } },
     { selector: 'edge.found', style: { 'underlay-color': theme.degraded, 'underlay-opacity': 0.5, 'underlay-padding': 5 } },
     { selector: 'node.chosen', style: { 'underlay-color': theme.accent, 'underlay-opacity': 0.35, 'underlay-padding': 8, 'underlay-shape': 'roundrectangle' } },

@@ -3,8 +3,8 @@ import cytoscape from '../../vendor/cytoscape.mjs';
 import dagre from '../../vendor/cytoscape-dagre.mjs';
 import { boxLayout } from './box-layout.js';
 import { layoutKey } from './elements.js';
-import { graphStyle } from './graph-style.js';
-import { LAYOUTS, along, bends, fitInto, neighbour, shifts } from './layout.js';
+import { LABEL_SIZE, graphStyle } from './graph-style.js';
+import { LAYOUTS, along, bends, fitInto, neighbour, shifts, textScale } from './layout.js';
 import { readTheme, watchTheme } from './theme.js';
 
 cytoscape.use(dagre);
@@ -20,6 +20,8 @@ const MARGIN = { left: 24, right: 36, top: 44, bottom: 64 };
  * line by line anyway, and boxes are laid out as a whole.
  */
 const FEW_EDGES = 120;
+/** Up to this many edges there is room for text that is larger than the rest. */
+const FEW_TEXTS = 60;
 /** The whole picture is never blown up beyond this when it is fitted. */
 const FIT_ZOOM = 1.45;
 
@@ -42,13 +44,15 @@ export class GraphView {
     this.layoutMillis = 0;
     this.layouts = 0;
     this.cursor = '';
+    /** How much larger than the rest names and labels are drawn. */
+    this.text = 1;
     /** Pixels that the legend covers at the left, and notices at the top. */
     this.covered = { left: 0, top: 0 };
     this.cy = cytoscape({
       container, style: graphStyle(readTheme()), layout: { name: 'preset' }, minZoom: 0.1, maxZoom: 4,
       boxSelectionEnabled: false, autounselectify: true, pixelRatio: 'auto',
     });
-    watchTheme(() => this.cy.style(graphStyle(readTheme())));
+    watchTheme(() => this.cy.style(graphStyle(readTheme(), this.text)));
     this.#listen();
     new ResizeObserver(() => this.#resized()).observe(container);
   }
@@ -84,6 +88,7 @@ export class GraphView {
       const places = this.places.get(key);
       if (places) cy.nodes().forEach((/** @type {any} */ node) => { if (!node.isParent() && places[node.id()]) node.position(places[node.id()]); });
       else this.#arrange();
+      this.#tidy();
       this.fit();
     }
     if (this.cursor && !model.byId.has(this.cursor)) this.cursor = '';
@@ -136,7 +141,7 @@ export class GraphView {
     const bent = bends(lines, shapes);
     const labels = lines.filter(({ label }) => label).map(({ id, from, to, label }) => {
       const rows = label.split('\n');
-      return { id, width: 9 * Math.max(...rows.map((/** @type {string} */ row) => row.length)), height: 18 * rows.length, at: (/** @type {number} */ t) => along(from, to, bent.get(id) ?? 0, t) };
+      return { id, width: 9 * this.text * Math.max(...rows.map((/** @type {string} */ row) => row.length)), height: 18 * this.text * rows.length, at: (/** @type {number} */ t) => along(from, to, bent.get(id) ?? 0, t) };
     });
     const moves = shifts(labels, [...names, ...shapes.map((/** @type {any} */ { rect }) => rect)]);
     cy.batch(() => edges.forEach((/** @type {any} */ edge) => {
@@ -178,8 +183,30 @@ export class GraphView {
     cy.resize();
     if (cy.nodes().empty() || !cy.width() || !cy.height()) return;
     const margin = { ...MARGIN, left: MARGIN.left + this.covered.left, top: Math.max(MARGIN.top, this.covered.top) };
-    cy.viewport(fitInto(cy.elements().not('.gap').boundingBox(), { width: cy.width(), height: cy.height() }, margin, FIT_ZOOM));
+    // Larger text needs more room, so that the picture gets smaller, and the text larger: this settles at once. It begins
+    // with the usual size each time, so that the same picture is fitted the same way.
+    this.#setText(1);
+    for (let round = 0, text = 0; round < 4 && text !== this.text; round += 1) {
+      text = this.text;
+      cy.viewport(fitInto(cy.elements().not('.gap').boundingBox(), { width: cy.width(), height: cy.height() }, margin, FIT_ZOOM));
+      this.#scaleText();
+    }
     this.fitted = true;
+  }
+
+  #scaleText() {
+    const { cy } = this;
+    this.#setText(cy.edges().length > FEW_TEXTS ? 1 : textScale(cy.zoom(), LABEL_SIZE));
+  }
+
+  /** @param {number} text */
+  #setText(text) {
+    // Nobody sees less than this, and zooming by a wheel comes in many small steps.
+    if (text !== 1 && Math.abs(text - this.text) < 0.04) return;
+    if (text === this.text) return;
+    this.text = text;
+    this.cy.style(graphStyle(readTheme(), text));
+    this.#tidy();
   }
 
   #resized() {
@@ -256,6 +283,7 @@ export class GraphView {
     cy.on('onetap', (/** @type {any} */ event) => on.select(event.target === cy ? '' : event.target.id()));
     cy.on('dbltap', 'node', (/** @type {any} */ event) => on.zoomInto(event.target.id()));
     cy.on('dragpan scrollzoom pinchzoom', () => { this.fitted = false; });
+    cy.on('zoom', () => this.#scaleText());
     cy.on('dragfree', 'node', () => {
       this.fitted = false;
       this.#tidy();

@@ -5,7 +5,7 @@
  * find intersection"); the last one never does.
  */
 export const LAYOUTS = [
-  ...['network-simplex', 'tight-tree'].map((ranker) => ({ name: 'dagre', rankDir: 'LR', nodeSep: 30, edgeSep: 10, rankSep: 66, ranker, fit: false, animate: false, nodeDimensionsIncludeLabels: true })),
+  ...['network-simplex', 'tight-tree'].map((ranker) => ({ name: 'dagre', rankDir: 'LR', nodeSep: 48, edgeSep: 10, rankSep: 66, ranker, fit: false, animate: false, nodeDimensionsIncludeLabels: true })),
   { name: 'breadthfirst', directed: true, fit: false, animate: false },
 ];
 
@@ -123,6 +123,21 @@ export function shifts(labels, taken) {
     used.push(rect(best));
   }
   return result;
+}
+
+/** Smaller than this nothing is read with ease: pixels of the screen. */
+const READABLE = 12;
+/** Beyond this, text would cover what it names. */
+const LARGEST = 2;
+
+/**
+ * How much larger than the rest text is drawn, so that it can be read in a small picture too.
+ * @param {number} zoom
+ * @param {number} size of the smallest text in the unzoomed picture, pixels
+ * @returns {number} 1 where the picture is large enough
+ */
+export function textScale(zoom, size) {
+  return Math.min(LARGEST, Math.max(1, READABLE / (size * zoom)));
 }
 
 /**

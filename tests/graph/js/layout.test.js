@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inside } from '../../../graph/static/js/box-layout.js';
-import { along, bends, fitInto, neighbour, shifts } from '../../../graph/static/js/layout.js';
+import { along, bends, fitInto, neighbour, shifts, textScale } from '../../../graph/static/js/layout.js';
 
 const places = [{ id: 'a', x: 0, y: 0 }, { id: 'b', x: 100, y: 10 }, { id: 'c', x: 60, y: 90 }, { id: 'd', x: 0, y: 100 }];
 
@@ -46,6 +46,13 @@ test('the picture is fitted between its margins, never blown up too far', () => 
   assert.equal(wide.zoom, 0.5);
   assert.deepEqual(wide.pan, { x: 100, y: 197.5 });
   assert.equal(fitInto({ x1: 0, y1: 0, x2: 10, y2: 10 }, { width: 600, height: 400 }, margin, 2).zoom, 2);
+});
+
+test('text is as large as it must be to be read, within reason', () => {
+  assert.equal(textScale(1, 15), 1);
+  assert.equal(textScale(3, 15), 1);
+  assert.equal(textScale(0.5, 15) * 15 * 0.5, 12);
+  assert.equal(textScale(0.1, 15), 2);
 });
 
 test('edges go around nodes that stand in their way', () => {

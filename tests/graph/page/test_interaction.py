@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pytest
 from playwright.sync_api import expect
 
 from tests.graph.page.browsing import GraphPage
@@ -38,6 +41,49 @@ def test_hover_over_an_edge(graph_page: GraphPage) -> None:
     graph_page.wait("(id) => c756.cy.getElementById(id).hasClass('hovered')", arg=edge)
     assert font(graph_page, edge) > small
     assert "dim" in graph_page.classes(graph_page.node("service", service="cmpt756s2"))
+
+
+@pytest.mark.parametrize("panel", ["open", "closed"])
+@pytest.mark.parametrize(("width", "height"), [(1000, 700), (1280, 800), (1920, 1080)])
+def test_labels_can_be_read(open_page: Callable[..., GraphPage], width: int, height: int, panel: str) -> None:
+    """On the screen they have 11 pixels at least, and none covers another or a name."""
+    page = open_page(width=width, height=height)
+    page.server.set("canary")
+    page.ready(edges="rate,distribution")
+    if panel == "closed":
+        narrow = page.page.evaluate("c756.cy.width()")
+        page.page.locator("#panel-toggle").click()
+        page.wait("(narrow) => c756.cy.width() > narrow", arg=narrow)
+    sizes = "c756.cy.elements('[label]').map((e) => e.numericStyle('font-size') * c756.cy.zoom())"
+    assert min(page.page.evaluate(sizes)) >= 11
+    boxes = page.page.evaluate(
+        """c756.cy.elements('[label != ""]').map((element) => {
+            const only = {includeNodes: false, includeEdges: false, includeOverlays: false, includeUnderlays: false};
+            const {x1, y1, x2, y2} = element.renderedBoundingBox(only);
+            return {label: element.data('label'), edge: element.isEdge(), x1, y1, x2, y2};
+        })"""
+    )
+    edge = 3  # pixels that the bounds have around the letters
+    for one in boxes:
+        for other in boxes:
+            if one is other or not one["edge"]:
+                continue
+            across = min(one["x2"], other["x2"]) - max(one["x1"], other["x1"])
+            down = min(one["y2"], other["y2"]) - max(one["y1"], other["y1"])
+            assert across <= 2 * edge or down <= 2 * edge, (one, other)
+
+
+def test_text_is_of_its_usual_size_when_the_picture_is_large(open_page: Callable[..., GraphPage]) -> None:
+    page = open_page(width=1000, height=700)
+    page.ready()
+    edge = page.edges()[0]["id"]
+    small = font(page, edge)
+    for _ in range(6):
+        page.page.locator("#zoom-in").click()
+    assert font(page, edge) < small
+    assert page.page.evaluate("c756.cy.zoom() * c756.view.text") > 0.75
+    page.page.locator("#fit").click()
+    assert font(page, edge) == pytest.approx(small, rel=0.06)
 
 
 def test_double_click_zooms_and_back(graph_page: GraphPage) -> None:
