@@ -308,6 +308,11 @@ dynamodb-clean:
 ls-tables:
 	@tools/tables.sh list
 
+## emulator: DynamoDB without AWS, before deploy: an emulator in the cluster, with empty tables
+.PHONY: emulator
+emulator: namespace
+	@tools/emulator.sh
+
 # --- load ------------------------------------------------------------------------------------------------------------
 
 # How many virtual users run which simulation, in how many pods, and how long.

@@ -131,7 +131,7 @@ class Emulator:
     def start(self) -> None:
         self.folder.mkdir(exist_ok=True)
         script = ROOT / "dynamodb/main.js"
-        assert (script.parent / "node_modules/dynalite").is_dir(), "run `npm ci --prefix pocket/emulator` (make setup)"
+        assert (script.parent / "node_modules/dynalite").is_dir(), "run `npm ci --prefix dynamodb` (make setup)"
         argv = [str(NODE), str(script), "--port", str(self.port), "--path", str(self.folder / "data")]
         self.process = Process(argv, ROOT, base_env(self.folder), self.folder / "log")
         self.process.start()

@@ -47,6 +47,18 @@ context_kind() {
     esac
 }
 
+# Where the tables of the current cluster are: pocket (its own emulator), emulator (make -f k8s.mak emulator) or aws.
+tables_home() {
+    local context found
+    context=$(context_name)
+    if [[ $(context_kind "$context") == pocket ]]; then
+        say pocket
+        return
+    fi
+    found=$(kubectl -n dynamodb get service dynamodb --ignore-not-found -o name)
+    if [[ -n $found ]]; then say emulator; else say aws; fi
+}
+
 # A name for this very cluster. The uid of a namespace that each cluster has tells a recreated one from the old one.
 cluster_id() {
     local context uid

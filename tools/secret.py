@@ -1,4 +1,6 @@
-"""Writes a Secret as a manifest to standard output, to be piped into kubectl: `tools/secret.py auth|aws|grafana`.
+"""Writes a Secret as a manifest to standard output, to be piped into kubectl.
+
+    tools/secret.py auth | aws | emulator [URL] | grafana
 
 A pipe, so that values appear neither in a file nor in a list of arguments that others on the machine can read.
 """
@@ -51,6 +53,12 @@ def aws() -> dict[str, str]:
     return {key: value for key, value in values.items() if value}
 
 
+def emulator(url: str = "") -> dict[str, str]:
+    """What c756-aws holds for an emulator of DynamoDB, at this URL unless its clients know where it is."""
+    values = {"AWS_ACCESS_KEY_ID": "emulator", "AWS_SECRET_ACCESS_KEY": "emulator"}
+    return {**values, "DYNAMODB_URL": url} if url else values
+
+
 def grafana() -> dict[str, str]:
     """What grafana-admin holds: the names that cluster/addons/monitoring.yaml gives."""
     return {"admin-user": "admin", "admin-password": secrets.token_urlsafe(_BYTES)}
@@ -64,10 +72,12 @@ def main(arguments: list[str]) -> int:
         elif arguments == ["aws"]:
             if values := aws():
                 print(manifest("c756-aws", values))
+        elif arguments[:1] == ["emulator"] and len(arguments) <= 2:
+            print(manifest("c756-aws", emulator(*arguments[1:])))
         elif arguments == ["grafana"]:
             print(manifest("grafana-admin", grafana(), namespace="istio-system"))
         else:
-            print("usage: tools/secret.py auth|aws|grafana", file=sys.stderr)
+            print("usage: tools/secret.py auth|aws|emulator [URL]|grafana", file=sys.stderr)
             return 2
     except ValueError as error:
         print(f"secret.py: {error}", file=sys.stderr)

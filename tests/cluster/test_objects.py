@@ -22,9 +22,11 @@ VALUES = {
     "REGISTRY": "ghcr.io", "OWNER": "someone", "REGION": "us-west-2", "TABLE_SUFFIX": "someone",
     "LOAD_JOB": "load-readmusicsim", "LOAD_SIM": "ReadMusicSim", "LOAD_USERS": "200", "LOAD_PODS": "4",
     "LOAD_DURATION": "5m", "LOAD_URL": "http://127.0.0.1:8080",
-    **{f"PIN_{name}": f"@sha256:{'0' * 64}" for name in ("DB", "GATLING", "GRAPH", "LOADER", "S1", "S2_V1", "S2_V2")},
+    **{f"PIN_{name}": f"@sha256:{'0' * 64}" for name in "DB DYNAMODB GATLING GRAPH LOADER S1 S2_V1 S2_V2".split()},
 }  # fmt: skip
 POD_SECURITY_UNPRIVILEGED = 1024
+ELSEWHERE = {"graph.yaml": "istio-system", "dynamodb-emulator.yaml": "dynamodb"}
+"""Files whose objects belong to no service of the application, and their namespace."""
 
 
 def load(path: Path) -> list[dict[str, Any]]:
@@ -44,8 +46,8 @@ def pod_specs() -> list[tuple[str, dict[str, Any]]]:
 
 
 def of_kind(kind: str) -> list[dict[str, Any]]:
-    """Of the application: the graph stands apart."""
-    return [obj for name, obj in ALL if obj["kind"] == kind and name != "graph.yaml"]
+    """Of the application: the graph and the emulator stand apart."""
+    return [obj for name, obj in ALL if obj["kind"] == kind and name not in ELSEWHERE]
 
 
 def test_the_files_that_the_design_names_are_there() -> None:
@@ -59,7 +61,7 @@ def test_strictly_valid(name: str, obj: dict[str, Any]) -> None:
     kind = KINDS[obj["kind"]]
     assert obj["apiVersion"] == kind.api_versions[0], "the current version of the API"
     if kind.namespaced:
-        assert obj["metadata"].get("namespace") == ("istio-system" if name == "graph.yaml" else "c756ns")
+        assert obj["metadata"].get("namespace") == ELSEWHERE.get(name, "c756ns")
     if schema.is_builtin(kind):
         found = decode.check(obj, schema.type_of_kind(kind))
         assert found.strict() + found.wrong == []

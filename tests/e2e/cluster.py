@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-LINKED = (".venv", ".cache", "pocket/emulator/node_modules")
+LINKED = (".venv", ".cache", "dynamodb/node_modules")
 COPIED = ("graph/node_modules",)  # goes into an image, and a build takes nothing from outside its context
 NAMESPACE = "c756ns"
 

@@ -79,7 +79,19 @@ def test_on_pocket_the_role_means_nothing(standins: StandIns, checkout: Path) ->
     done = standins.run("tools/secrets.sh", cwd=checkout, env={"DB_ROLE": "arn:aws:iam::123456789012:role/c756-db"})
     assert done.returncode == 0, done.stderr
     assert not any("annotate" in call for call in standins.calls)
-    assert decoded(standins.stdin("apply --server-side")[0])["AWS_ACCESS_KEY_ID"] == "pocket"
+    assert decoded(standins.stdin("apply --server-side")[0]).keys() == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+
+
+def test_the_datastore_is_told_of_an_emulator_in_the_cluster(standins: StandIns, checkout: Path) -> None:
+    standins.answer("get secret c756-auth", "secret/c756-auth\n")
+    standins.answer("-n dynamodb get service dynamodb", "service/dynamodb\n")
+    keys = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": GIVEN, "DB_ROLE": "arn:aws:iam::1:role/x"}
+    done = standins.run("tools/secrets.sh", cwd=checkout, env=keys)
+    assert done.returncode == 0, done.stderr
+    told = decoded(standins.stdin("apply --server-side")[0])
+    assert told["DYNAMODB_URL"] == "http://dynamodb.dynamodb:8000"
+    assert GIVEN not in told.values(), "an emulator needs nobody's keys"
+    assert not any("annotate" in call for call in standins.calls)
 
 
 def test_a_key_that_is_too_short_stops_the_deployment(standins: StandIns, checkout: Path) -> None:

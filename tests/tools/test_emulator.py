@@ -1,0 +1,95 @@
+"""tools/emulator.sh brings the emulator, its tables and its address into a cluster; tools/tables.sh finds it there."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, StandIns
+from tests.realservices import Emulator
+
+THERE = ("-n dynamodb get service dynamodb", "service/dynamodb\n")
+FORWARD = "port-forward service/dynamodb :8000"
+
+
+@pytest.fixture
+def forwarded(standins: StandIns, checkout: Path, tmp_path: Path) -> Iterator[StandIns]:
+    """A cluster to whose emulator kubectl forwards: a real emulator on this machine."""
+    for package in ("db", "servicekit"):
+        shutil.rmtree(checkout / package)
+        shutil.copytree(ROOT / package, checkout / package, ignore=shutil.ignore_patterns("__pycache__"))
+    emulator = Emulator(tmp_path / "emulator")
+    emulator.start()
+    standins.answer(FORWARD, f"Forwarding from 127.0.0.1:{emulator.port} -> 8000\n")
+    yield standins
+    assert emulator.stop() == 0
+
+
+def built(checkout: Path) -> None:
+    """As if the image had been built and pushed before."""
+    (checkout / "tools/image.sh").write_text(
+        '#!/usr/bin/env bash\nif [[ $1 == env ]]; then echo PIN_DYNAMODB=@sha256:0; else echo "built $2"; fi\n'
+    )
+
+
+def test_from_nothing_to_tables(forwarded: StandIns, checkout: Path) -> None:
+    built(checkout)
+    forwarded.answer(*THERE, after="apply -f -")
+    done = forwarded.run("tools/emulator.sh", cwd=checkout)
+    assert done.returncode == 0, done.stderr
+    assert "built dynamodb" in done.stdout
+    applied = forwarded.stdin("apply -f -")[0]
+    assert "image: ghcr.io/someone/cmpt756dynamodb:v1@sha256:0" in applied
+    assert "Music-someone" in done.stdout
+    secret = json.loads(forwarded.stdin("apply --server-side")[0])
+    assert base64.b64decode(secret["data"]["DYNAMODB_URL"]) == b"http://dynamodb.dynamodb:8000"
+    order = [call for call in forwarded.calls if "rollout status" in call or "port-forward" in call]
+    assert order == [
+        "kubectl -n dynamodb rollout status deployment/dynamodb --timeout=180s",
+        "kubectl -n dynamodb port-forward service/dynamodb :8000",
+    ]
+    assert "rollout-db" not in done.stdout
+
+    listed = forwarded.run("tools/tables.sh", "list", cwd=checkout)
+    assert listed.returncode == 0, listed.stderr
+    assert "Music-someone" in listed.stdout
+    assert "User-someone" in listed.stdout
+
+
+def test_a_datastore_that_runs_already_has_to_be_told(forwarded: StandIns, checkout: Path) -> None:
+    built(checkout)
+    forwarded.answer(*THERE, after="apply -f -")
+    forwarded.answer("get deployment cmpt756db", "deployment.apps/cmpt756db\n")
+    assert "make -f k8s.mak rollout-db" in forwarded.run("tools/emulator.sh", cwd=checkout).stdout
+    again = forwarded.run("tools/emulator.sh", cwd=checkout)
+    assert again.returncode == 0, again.stderr
+    assert "rollout-db" not in again.stdout, "the second time nothing changes"
+
+
+def test_no_way_to_the_emulator_is_an_error(standins: StandIns, checkout: Path) -> None:
+    standins.answer(*THERE)
+    standins.answer(FORWARD, "", code=1)
+    done = standins.run("tools/tables.sh", "list", cwd=checkout)
+    assert done.returncode == 1
+    assert "kubectl port-forward does not reach the emulator" in done.stderr
+
+
+def test_an_emulator_that_does_not_come_up_is_an_error(standins: StandIns, checkout: Path) -> None:
+    standins.answer(*THERE)
+    standins.answer("rollout status", "error: timed out waiting for the condition", code=1)
+    done = standins.run("tools/tables.sh", "init", cwd=checkout)
+    assert done.returncode != 0
+    assert not any("port-forward" in call for call in standins.calls)
+
+
+def test_pocket_has_one(standins: StandIns, checkout: Path) -> None:
+    standins.answer("config current-context", "pocket\n")
+    done = standins.run("tools/emulator.sh", cwd=checkout)
+    assert done.returncode == 0, done.stderr
+    assert "pocket has its emulator already" in done.stdout
+    assert not any("apply" in call for call in standins.calls)
