@@ -12,17 +12,25 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import time
 import uuid
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
 
 from pocket.objects import Obj, kind_of, labels_of, matches, name_of, namespace_of
 
-HISTORY = 4096  # events kept for watches that resume; an older resource version gets Expired
+FRESH = 75.0
+"""Seconds that events are kept for watches that resume: as a real API server does, the time between two bookmarks and
+15 s more. A watch that wants older ones gets Expired, and lists anew."""
+
+FEWEST, MOST = 100, 1000
+"""How many events are kept however old they are, and however young. (A real API server: 100 and 102,400 of each kind.)
+A rollout makes about 40 events of 16 KB in memory, so 1000 are at most 16 MB and some 25 rollouts."""
 
 Place = tuple[str, str]  # namespace ("" for none), name
 Key = tuple[str, str, str]  # kind, namespace, name
@@ -69,10 +77,11 @@ def now() -> str:
 class Store:
     """All objects, by kind, namespace and name.
 
-    `path` is the SQLite file, or None to keep everything in memory (tests).
+    `path` is the SQLite file, or None to keep everything in memory (tests); `clock` gives seconds.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._db = _open(path)
         self._objects: dict[str, dict[Place, Obj]] = {}
         for kind, namespace, name, text in self._db.execute("SELECT kind, namespace, name, json FROM objects"):
@@ -80,8 +89,8 @@ class Store:
         row = self._db.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
         self._version: int = row[0] if row else 0
         self._oldest = self._version
-        self._history: deque[Event] = deque()
-        self._queues: set[asyncio.Queue[Event]] = set()
+        self._history: deque[tuple[float, Event]] = deque()
+        self._watches: set[asyncio.Event] = set()
         self._listeners: list[Callable[[Event], None]] = []
 
     @property
@@ -185,19 +194,27 @@ class Store:
         self._listeners.append(listener)
 
     async def watch(self, since: int | None = None) -> AsyncIterator[Event]:
-        """Every event after resource version `since` (None: from now on), without end. Raises Expired."""
-        queue: asyncio.Queue[Event] = asyncio.Queue()
-        if since is not None and since < self._oldest:
-            raise Expired(f"too old resource version: {since} ({self._oldest})")
-        for event in self._history:
-            if since is not None and event.version > since:
-                queue.put_nowait(event)
-        self._queues.add(queue)
+        """Every event after resource version `since` (None: from now on), without end.
+
+        Raises Expired for what the history no longer has, at the beginning or when the reader is too slow; and for a
+        version that is still to come (of a store that was there before): who lists anew is right in either case.
+        """
+        seen = self._version if since is None else since
+        if seen > self._version:
+            raise Expired(f"too large resource version: {seen}, current: {self._version}")
+        wake = asyncio.Event()
+        self._watches.add(wake)
         try:
             while True:
-                yield await queue.get()
+                wake.clear()
+                if seen < self._oldest:
+                    raise Expired(f"too old resource version: {seen} ({self._oldest})")
+                for event in self._after(seen):
+                    seen = event.version
+                    yield event
+                await wake.wait()
         finally:
-            self._queues.discard(queue)
+            self._watches.discard(wake)
 
     # -- inside -------------------------------------------------------------------------------------------------
 
@@ -216,13 +233,18 @@ class Store:
         return self._version
 
     def _tell(self, event: Event) -> None:
-        self._history.append(event)
-        if len(self._history) > HISTORY:
-            self._oldest = self._history.popleft().version
-        for queue in self._queues:
-            queue.put_nowait(event)
+        now = self._clock()
+        self._history.append((now, event))
+        while len(self._history) > FEWEST and (self._history[0][0] < now - FRESH or len(self._history) > MOST):
+            self._oldest = self._history.popleft()[1].version
+        for wake in self._watches:
+            wake.set()
         for listener in self._listeners:
             listener(event)
+
+    def _after(self, version: int) -> Sequence[Event]:
+        newest_first = takewhile(lambda entry: entry[1].version > version, reversed(self._history))
+        return [event for _, event in newest_first][::-1]
 
 
 def _copy(obj: Obj) -> Obj:

@@ -7,7 +7,7 @@ import pytest
 
 from pocket import store as storage
 from pocket.objects import Obj
-from pocket.store import AlreadyExists, Conflict, Expired, NotFound, Store
+from pocket.store import FEWEST, FRESH, AlreadyExists, Conflict, Expired, NotFound, Store
 
 
 def pod(name: str, **labels: str) -> Obj:
@@ -89,11 +89,98 @@ def test_a_watch_resumes_and_goes_on() -> None:
     assert asyncio.run(story()) == [("ADDED", "b"), ("DELETED", "a"), ("ADDED", "c")]
 
 
-def test_a_watch_from_before_the_history_has_expired(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage, "HISTORY", 2)
+class Clock:
+    """Stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def numbered(store: Store, count: int) -> None:
+    """Events number 1 to `count`."""
+    for number in range(store.version + 1, store.version + count + 1):
+        store.create(pod(str(number)))
+
+
+def oldest(store: Store) -> int:
+    """The first version from which a watch can go on."""
+    for since in range(store.version + 1):
+        try:
+            asyncio.run(asyncio.wait_for(collect(store, since, store.version - since), 5))
+            return since
+        except Expired:
+            continue
+    raise AssertionError("no version at all")
+
+
+def test_a_few_events_are_kept_however_old() -> None:
+    clock = Clock()
+    store = Store(clock=clock)
+    numbered(store, FEWEST)
+    clock.seconds += 100 * FRESH
+    assert oldest(store) == 0
+    numbered(store, 3)
+    assert oldest(store) == 3
+
+
+def test_young_events_are_kept_and_old_ones_go() -> None:
+    clock = Clock()
+    store = Store(clock=clock)
+    numbered(store, 2 * FEWEST)
+    clock.seconds += FRESH
+    numbered(store, 2 * FEWEST)
+    assert oldest(store) == 0, "just fresh enough"
+    clock.seconds += 1
+    numbered(store, 1)
+    assert oldest(store) == 2 * FEWEST
+
+
+def test_never_more_than_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "MOST", 150)
+    store = Store(clock=Clock())
+    numbered(store, 500)
+    assert oldest(store) == 350
+    with pytest.raises(Expired, match=r"too old resource version: 349 \(350\)"):
+        asyncio.run(collect(store, 349, 1))
+
+
+def test_a_version_that_never_was_is_told_and_not_waited_for() -> None:
     store = Store()
-    for name in "abcd":
-        store.create(pod(name))
-    assert asyncio.run(collect(store, 2, 2)) == [("ADDED", "c"), ("ADDED", "d")]
-    with pytest.raises(Expired):
-        asyncio.run(collect(store, 1, 1))
+    with pytest.raises(Expired, match="too large resource version: 7, current: 0"):
+        asyncio.run(collect(store, 7, 1))
+
+
+def test_a_reader_that_is_too_slow_holds_nothing_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "MOST", 150)
+
+    async def story() -> None:
+        store = Store(clock=Clock())
+        numbered(store, 1)
+        reader = store.watch(0)
+        assert (await anext(reader)).version == 1
+        numbered(store, 300)
+        with pytest.raises(Expired):
+            await anext(reader)
+        numbered(store, 1)
+        assert (await anext(store.watch(store.version - 1))).version == store.version
+
+    asyncio.run(asyncio.wait_for(story(), 5))
+
+
+def test_a_write_that_failed_leaves_watches_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has used a version up, of which no event will ever come."""
+
+    async def story() -> list[tuple[str, str]]:
+        store = Store()
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "_tell", lambda _: None)
+            store.create(pod("lost"))
+        watcher = asyncio.create_task(collect(store, 0, 1))
+        await asyncio.sleep(0)
+        store.create(pod("a"))
+        return await watcher
+
+    assert asyncio.run(asyncio.wait_for(story(), 5)) == [("ADDED", "a")]

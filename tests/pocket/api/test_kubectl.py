@@ -402,10 +402,8 @@ def test_watching_a_selection_tells_what_enters_and_leaves(cluster: Cluster) -> 
         assert process.line().split()[:2] == ["DELETED", "web"]
 
 
-def test_waiting(cluster: Cluster) -> None:
-    cluster.kubectl("apply", "-f", "-", stdin=DEPLOYMENT)
-    said = cluster.kubectl("wait", "--for=condition=Available", "deploy/web", "--timeout=0s", fails=True)
-    assert "timed out" in said or "condition not met" in said
+def make_available(cluster: Cluster) -> None:
+    """What the controllers would say of deploy/web in the end."""
     status = {
         "observedGeneration": 1,
         "replicas": 2,
@@ -414,11 +412,35 @@ def test_waiting(cluster: Cluster) -> None:
         "availableReplicas": 2,
         "conditions": [{"type": "Available", "status": "True"}],
     }
+    cluster.kubectl(
+        "patch", "deploy", "web", "--subresource=status", "--type=merge", "-p", json.dumps({"status": status})
+    )
+
+
+def test_a_watch_that_lost_its_place_lists_anew_and_goes_on(cluster: Cluster) -> None:
+    """The history is short: a client that was too slow, or away, gets 410 Gone."""
+
+    def forget() -> None:
+        cluster.store._oldest = cluster.store.version + 1  # the next event finds every watch behind
+
+    cluster.kubectl("apply", "-f", "-", stdin=DEPLOYMENT)
     with running(cluster, "rollout", "status", "deploy/web") as process:
         assert "Waiting for deployment" in process.line()
-        cluster.kubectl(
-            "patch", "deploy", "web", "--subresource=status", "--type=merge", "-p", json.dumps({"status": status})
-        )
+        cluster.call(forget)
+        cluster.run_pod("other")
+        make_available(cluster)
+        while "successfully rolled out" not in (said := process.line()):
+            assert "Waiting" in said
+        assert process.wait() == 0
+
+
+def test_waiting(cluster: Cluster) -> None:
+    cluster.kubectl("apply", "-f", "-", stdin=DEPLOYMENT)
+    said = cluster.kubectl("wait", "--for=condition=Available", "deploy/web", "--timeout=0s", fails=True)
+    assert "timed out" in said or "condition not met" in said
+    with running(cluster, "rollout", "status", "deploy/web") as process:
+        assert "Waiting for deployment" in process.line()
+        make_available(cluster)
         while "successfully rolled out" not in (said := process.line()):
             assert "Waiting" in said
         assert process.wait() == 0
