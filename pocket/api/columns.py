@@ -431,6 +431,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         AGE,
     ),
     "CustomResourceDefinition": (NAME, Column("Created At", _get("metadata", "creationTimestamp"))),
+    "Lease": (NAME, Column("Holder", _get("spec", "holderIdentity")), AGE),
     "NodeMetrics": (
         NAME,
         Column("CPU", _get("usage", "cpu")),

@@ -1,9 +1,4 @@
-"""`kubectl exec`: a command in a container's files and environment, over a WebSocket.
-
-The protocols are v5.channel.k8s.io and v4.channel.k8s.io: every message begins with the number of its channel
-(https://kubernetes.io/docs/reference/using-api/websockets/). In v5 the message 255 N closes channel N, which is how
-the end of the standard input arrives.
-"""
+"""`kubectl exec`: a command in a container's files and environment, over a WebSocket."""
 
 from __future__ import annotations
 
@@ -22,16 +17,14 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from pocket.api import containers, errors, podstreams
+from pocket import rootfs
+from pocket.api import channels, containers, errors, podstreams
 from pocket.api import web as w
+from pocket.api.channels import CLOSE, RESIZE, STDERR, STDIN, STDOUT
 from pocket.api.contracts import ExecContext, PodRuntime
 from pocket.api.registry import Registry
 from pocket.api.target import Target
 from pocket.objects import Obj
-from pocket.rootfs import inside
-
-STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
-PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 
 _CHUNK = 32 * 1024  # bytes
 _HANGUP = 2.0  # seconds that a command has after SIGHUP, when its client has gone, before SIGKILL
@@ -64,7 +57,7 @@ class _Session:
 
 
 class Exec:
-    """The subresource `exec` of pods; `attach` is refused here by name."""
+    """The subresource `exec` of pods."""
 
     def __init__(self, registry: Registry, runtime: PodRuntime, streams: set[asyncio.Task[object]]) -> None:
         self._registry = registry
@@ -74,31 +67,21 @@ class Exec:
     async def handle(self, request: web.Request, target: Target) -> web.StreamResponse:
         """Answer a request. Raises ApiError."""
         pod, version = self._registry.get(target), self._registry.store.version
-        if target.subresource == "attach":
-            raise errors.ApiError(
-                501, "NotImplemented",
-                "pocket does not attach to a running process: use `kubectl logs -f` or `kubectl exec`",
-            )  # fmt: skip
         options = _options(request)
         container = containers.choose(pod, request.query.get("container", ""))
         containers.refuse_exec(pod, container)
-        if request.headers.get("Upgrade", "").lower() != "websocket":
-            raise errors.bad_request(
-                "pocket runs commands over WebSocket only: use kubectl 1.31 or newer, "
-                "or set KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true"
-            )
         try:
             context = self._runtime.exec_context(pod, container)
         except LookupError as error:
             raise errors.ApiError(500, "InternalError", f"Internal error occurred: {error}") from None
         if context.root is not None:
-            options = dataclasses.replace(options, command=[inside(context.root, word) for word in options.command])
-        socket = web.WebSocketResponse(protocols=PROTOCOLS, max_msg_size=4 * 1024 * 1024, compress=False, timeout=2)
-        if not socket.can_prepare(request).ok:
-            raise errors.bad_request("this is no WebSocket handshake")
-        await socket.prepare(request)
-        if socket.ws_protocol is None:
-            await socket.close(code=1002, message=b"speak v5.channel.k8s.io or v4.channel.k8s.io")
+            try:
+                options = dataclasses.replace(options, command=rootfs.command(context.root, options.command))
+            except rootfs.Outside as error:
+                raise errors.bad_request(str(error)) from None
+        channels.refuse_others(request)
+        socket, opened = await channels.accept(request)
+        if not opened:
             return socket
         with podstreams.registered(self._streams):
             await self._run(socket, options, context, pod, version)
@@ -114,7 +97,7 @@ class Exec:
         try:
             session = await _start(socket, options, context)
         except OSError as error:
-            await _finish(socket, _not_started(options.command[0], error))
+            await channels.finish(socket, _not_started(options.command[0], error))
             return
         process = session.process
         ended = asyncio.ensure_future(process.wait())
@@ -126,10 +109,10 @@ class Exec:
             if ended.done():
                 # Children may hold the pipes open for long; what the command itself wrote is there at once.
                 await asyncio.wait(output, timeout=1.0) if output else None
-                await _finish(socket, _status_of(process.returncode or 0))
+                await channels.finish(socket, _status_of(process.returncode or 0))
             elif removed.done():
                 _kill(process, signal.SIGKILL)
-                await _finish(socket, _status_of(128 + signal.SIGKILL))
+                await channels.finish(socket, _status_of(128 + signal.SIGKILL))
         finally:
             for part in (*output, gone, removed):
                 part.cancel()
@@ -307,18 +290,11 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-async def _finish(socket: web.WebSocketResponse, status: Obj) -> None:
-    """Send the final status and close."""
-    with contextlib.suppress(ConnectionError):
-        await socket.send_bytes(bytes([ERROR]) + w.encode(status))
-        await socket.close()
-
-
 def _status_of(code: int) -> Obj:
     """The Status that tells an exit code; a negative one is a signal, told as a shell tells it."""
     code = 128 - code if code < 0 else code
     if code == 0:
-        return {"metadata": {}, "status": "Success"}
+        return channels.SUCCESS
     return {
         "metadata": {},
         "status": "Failure",

@@ -77,6 +77,11 @@ class Logs:
             await response.write_eof()
         return response
 
+    def from_now_on(self, path: Path, pod: Obj, container: str, target: Target) -> AsyncIterator[bytes]:
+        """What a container writes, until it ends; b"" now and then while nothing happens."""
+        options = Options(follow=True, tail=0, since=None, limit=None, timestamps=False)
+        return self._lines(path, pod, container, options, target)
+
     async def _lines(
         self, path: Path, pod: Obj, container: str, options: Options, target: Target
     ) -> AsyncIterator[bytes]:

@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 
-from pocket.objects import Obj, kind_of, uid_of
-from pocket.store import Store
+from pocket.objects import Obj, kind_of, name_of, namespace_of, uid_of
+from pocket.store import Expired, Store
 
 
 @contextlib.contextmanager
@@ -25,6 +25,13 @@ def registered(streams: set[asyncio.Task[object]]) -> Iterator[None]:
 
 async def removed(store: Store, pod: Obj, since: int) -> None:
     """Wait until the pod is gone. `since`: the resource version at which it was known to be there."""
-    async for event in store.watch(since):
-        if event.type == "DELETED" and kind_of(event.object) == "Pod" and uid_of(event.object) == uid_of(pod):
-            return
+    while True:
+        try:
+            async for event in store.watch(since):
+                if event.type == "DELETED" and kind_of(event.object) == "Pod" and uid_of(event.object) == uid_of(pod):
+                    return
+        except Expired:  # too much happened since: look
+            current = store.find("Pod", namespace_of(pod), name_of(pod))
+            if current is None or uid_of(current) != uid_of(pod):
+                return
+            since = store.version

@@ -13,8 +13,9 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from pocket.api import discovery, errors, openapi, reviews
+from pocket.api import discovery, errors, leases, openapi, reviews
 from pocket.api import web as w
+from pocket.api.attach import Attach
 from pocket.api.bootstrap import bootstrap as bootstrap_objects
 from pocket.api.contracts import Admission, ExecContext, PodRuntime
 from pocket.api.decode import MAX_BODY, parse_object
@@ -24,7 +25,7 @@ from pocket.api.metrics import Metrics
 from pocket.api.portforward import PortForward
 from pocket.api.registry import Registry
 from pocket.api.resources import Resources
-from pocket.api.target import METRICS, Target, parse
+from pocket.api.target import LEASES, METRICS, Target, parse
 from pocket.store import Store
 
 __all__ = ["Admission", "ExecContext", "PodRuntime", "bootstrap_objects", "make_app"]
@@ -54,10 +55,11 @@ class _Server:
             raise ValueError("the API server needs a token: without one anybody on this machine could run commands")
         self._token = token.encode()
         self._streams: set[asyncio.Task[object]] = set()
-        registry = Registry(store, admission)
+        self._registry = registry = Registry(store, admission)
         self._resources = Resources(registry, self._streams)
         self._logs = Logs(registry, runtime, self._streams)
         self._exec = Exec(registry, runtime, self._streams)
+        self._attach = Attach(registry, runtime, self._logs, self._streams)
         self._metrics = Metrics(registry, runtime)
         self._forward = PortForward(registry, runtime, self._streams)
 
@@ -95,10 +97,12 @@ class _Server:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Any request at all."""
-        target = parse(request.path)
+        target, review = parse(request.path), _review_of(request.path)
+        if target or review:
+            _refuse_impersonation(request)
         if target is not None:
             return await self._resource(request, target)
-        if review := _review_of(request.path):
+        if review is not None:
             return await self._review(request, review)
         if request.method not in ("GET", "HEAD"):
             raise errors.page_not_found()
@@ -107,11 +111,15 @@ class _Server:
     async def _resource(self, request: web.Request, target: Target) -> web.StreamResponse:
         if target.kind.group == METRICS:
             return await self._metrics.handle(request, target)
+        if target.kind.group == LEASES:
+            return leases.handle(request, target, self._registry)
         match target.subresource:
             case "log":
                 return await self._logs.handle(request, target)
-            case "exec" | "attach":
+            case "exec":
                 return await self._exec.handle(request, target)
+            case "attach":
+                return await self._attach.handle(request, target)
             case "portforward":
                 return await self._forward.handle(request, target)
         return await self._resources.handle(request, target)
@@ -167,6 +175,13 @@ class _Server:
         if request.query.get("hash"):
             headers["Cache-Control"] = "public, immutable"  # the address changes with the content
         return web.Response(body=document, headers=headers)
+
+
+def _refuse_impersonation(request: web.Request) -> None:
+    """`kubectl --as=NAME`. Not where kubectl asks which kinds there are: there it shows nobody's reasons."""
+    if other := request.headers.get("Impersonate-User"):
+        why = "pocket has one user, who has the token: it answers nobody in the name of another (--as)"
+        raise errors.ApiError(403, "Forbidden", f'users "{other}" is forbidden: {why}')
 
 
 def _review_of(path: str) -> str | None:

@@ -25,9 +25,11 @@ class Target:
 BY_PLURAL: dict[tuple[str, str], Kind] = {(kind.group, kind.plural): kind for kind in KINDS.values()}
 
 METRICS = "metrics.k8s.io"
+LEASES = "coordination.k8s.io"
 COMPUTED: dict[tuple[str, str], Kind] = {
-    (METRICS, kind.plural): kind
+    (kind.group, kind.plural): kind
     for kind in (
+        Kind("Lease", "leases", LEASES),
         Kind("NodeMetrics", "nodes", METRICS, ("v1beta1",), namespaced=False),
         Kind("PodMetrics", "pods", METRICS, ("v1beta1",)),
     )

@@ -54,7 +54,8 @@ class FilesRuntime:
         return self.folder(name_of(pod), container) / ("previous.log" if previous else "current.log")
 
     def exec_context(self, pod: Obj, container: str) -> ExecContext:
-        return ExecContext(self.folder(name_of(pod), container), {"PATH": os.environ["PATH"], "POD": name_of(pod)})
+        folder = self.folder(name_of(pod), container)
+        return ExecContext(folder, {"PATH": os.environ["PATH"], "POD": name_of(pod)}, folder)
 
 
     def port_address(self, pod: Obj, port: int) -> Address:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -57,3 +58,9 @@ def running(
     finally:
         command.process.kill()
         command.process.communicate()
+
+
+def kubectls() -> list[Path]:
+    """The project's own and, where there is another one, the system's."""
+    found = shutil.which("kubectl", path=os.pathsep.join(["/usr/local/bin", "/usr/bin", "/snap/bin"]))
+    return [KUBECTL, Path(found)] if found and Path(found) != KUBECTL else [KUBECTL]

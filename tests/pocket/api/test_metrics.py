@@ -10,7 +10,7 @@ from pocket.api import discovery, metrics
 from pocket.api.contracts import Figures, Usage
 from pocket.objects import Obj, uid_of
 from tests.pocket.api.live import Cluster
-from tests.pocket.api.test_portforward import kubectls
+from tests.pocket.api.running import kubectls
 
 TAKEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 APP, SIDECAR = Usage(0.25, 50 << 20), Usage(0.002, 20 << 20)

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import os
 import re
-import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -16,16 +15,10 @@ from pathlib import Path
 import pytest
 
 from tests.pocket.api.live import KUBECTL, Cluster
-from tests.pocket.api.running import Running, running
+from tests.pocket.api.running import Running, kubectls, running
 
 TRANSPORTS = {"websocket": "true", "spdy": "false"}
 Serve = Callable[[socket.socket], None]
-
-
-def kubectls() -> list[Path]:
-    """The project's own and, where there is another one, the system's."""
-    found = shutil.which("kubectl", path=os.pathsep.join(["/usr/local/bin", "/usr/bin", "/snap/bin"]))
-    return [KUBECTL, Path(found)] if found and Path(found) != KUBECTL else [KUBECTL]
 
 
 @contextlib.contextmanager
