@@ -165,11 +165,12 @@ loader: secrets
 
 # --- images ----------------------------------------------------------------------------------------------------------
 
-## cri: build every image, and push it where the cluster takes images from a registry
+## cri: build every image of the application, changed or not, and push it where the cluster takes images from a registry
 .PHONY: cri
 cri:
 	@versions=$$(tools/s2-versions.sh known | xargs)
-	FORCE=1 tools/image.sh build db s1 $$(printf 's2-%s ' $$versions) loader
+	graph=$$(tools/graph.sh | xargs)
+	FORCE=1 tools/image.sh build db s1 $$(printf 's2-%s ' $$versions) loader $${graph:+graph}
 
 ## registry-login: log in to the registry as OWNER, with the token in CR_PAT
 .PHONY: registry-login

@@ -102,6 +102,20 @@ def test_only_what_changed_is_built_again(standins: StandIns, checkout: Path, re
     assert built() == everything
 
 
+def test_cri_builds_all_that_the_application_is_made_of(standins: StandIns, checkout: Path, registry: Path) -> None:
+    def built() -> list[str]:
+        registry.write_text("")
+        done = standins.run("make", "-f", "k8s.mak", "cri", "OWNER=someone", cwd=checkout)
+        assert done.returncode == 0, done.stderr
+        return re.findall(r"cmpt756(\S+)", registry.read_text())
+
+    everything = ["db:v1", "s1:v1", "s2:v1", "s2:v2", "loader:v1"]
+    for _ in range(2):
+        assert built() == [*everything, "graph:v1"]
+    standins.answer("get services", "kiali kiali\ngrafana grafana\n")
+    assert built() == everything, "where the real Kiali is, nobody needs ours"
+
+
 def test_a_failed_build_is_not_taken_for_a_good_one(standins: StandIns, checkout: Path, registry: Path) -> None:
     full = "#!/usr/bin/env bash\nif [[ $2 == build ]]; then echo no space >&2; exit 17; fi\n"
     (standins.folder / "docker").write_text(full)
