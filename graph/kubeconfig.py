@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +33,7 @@ def unreachable(message: str, cure: str) -> GraphError:
     return GraphError(503, "kubernetesUnreachable", message, cure)
 
 
-def find(env: Mapping[str, str], url: str | None, scratch: Path | None = None) -> Access:
+def find(env: Mapping[str, str], url: str | None, scratch: Path) -> Access:
     """The API to use. `scratch`: a private folder for certificates that stand inside the kubeconfig.
 
     Raises GraphError (kubernetesUnreachable) if there is none, or if it needs a log-in that only kubectl can do.
@@ -61,7 +60,7 @@ def in_cluster(env: Mapping[str, str], account: Path = ACCOUNT) -> Access:
     return Access(f"https://{host}:{port}", ca=str(account / "ca.crt"), token_file=account / "token")
 
 
-def read(files: list[Path], scratch: Path | None = None) -> Access:
+def read(files: list[Path], scratch: Path) -> Access:
     """The current context of kubeconfig files; the first file that names a thing wins."""
     merged: dict[str, Any] = {"clusters": {}, "users": {}, "contexts": {}}
     current = ""
@@ -94,15 +93,14 @@ def _absolute(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
     return entry
 
 
-def _access(context: str, cluster: dict[str, Any], user: dict[str, Any], scratch: Path | None) -> Access:
+def _access(context: str, cluster: dict[str, Any], user: dict[str, Any], scratch: Path) -> Access:
     for key, what in (("exec", "a plugin"), ("auth-provider", "an auth provider"), ("username", "a password")):
         if user.get(key):
             raise unreachable(f"The context {context} logs in with {what}, which the graph does not run.", _PROXY)
-    folder = scratch or Path(tempfile.mkdtemp(prefix="graph-kube-"))
     ca: str | bool = not cluster.get("insecure-skip-tls-verify", False)
     if ca:
-        ca = _file(cluster, "certificate-authority", folder) or True
-    certificate, key_file = _file(user, "client-certificate", folder), _file(user, "client-key", folder)
+        ca = _file(cluster, "certificate-authority", scratch) or True
+    certificate, key_file = _file(user, "client-certificate", scratch), _file(user, "client-key", scratch)
     return Access(
         server=str(cluster["server"]).rstrip("/"),
         ca=ca,

@@ -13,8 +13,8 @@ from tests.graph.recorded import GraphServer, serve
 
 
 @pytest.fixture(scope="session")
-def recorded_prometheus() -> Iterator[FakePrometheus]:
-    with closing(FakePrometheus()) as fake:
+def recorded_prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakePrometheus]:
+    with closing(FakePrometheus(tmp_path_factory.mktemp("recorded"))) as fake:
         yield fake
 
 

@@ -27,6 +27,7 @@ from tests.graph import prometheus_binary, world
 from tests.graph.standin import StandIn, free_port, main
 
 FIRST = 1_700_006_400  # a whole multiple of two hours, the length of a block
+ABANDONED_SECONDS = 600.0
 SLOT = 4 * 3600  # each state lives in the second hour of a slot of its own
 
 
@@ -43,9 +44,21 @@ def blocks() -> Path:
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     for old in folder.parent.iterdir():
-        if old != folder and not old.name.startswith("making-"):
-            shutil.rmtree(old)
-    making = Path(tempfile.mkdtemp(prefix="making-", dir=folder.parent))
+        # Somebody else may be making them; a folder that nobody has written to for so long was left by a kill.
+        making = old.name.startswith("making-") and time.time() - old.stat().st_mtime < ABANDONED_SECONDS
+        if old != folder and not making:
+            shutil.rmtree(old, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="making-", dir=folder.parent) as name:
+        _make_blocks(Path(name))
+        try:
+            (Path(name) / "data").rename(folder)
+        except OSError:  # somebody else was faster
+            if not folder.exists():
+                raise
+    return folder
+
+
+def _make_blocks(making: Path) -> None:
     promtool = prometheus_binary.find("promtool")
 
     for state in sorted(set(world.STATES) - {"notscraped"}):
@@ -59,14 +72,6 @@ def blocks() -> Path:
         )
         text.unlink()
 
-    try:
-        (making / "data").rename(folder)
-    except OSError:  # somebody else was faster
-        if not folder.exists():
-            raise
-    shutil.rmtree(making)
-    return folder
-
 
 def pairs(data: Any) -> list[list[Any]]:
     """Every [time, value] of an answer."""
@@ -78,10 +83,10 @@ def pairs(data: Any) -> list[list[Any]]:
 
 
 class FakePrometheus(StandIn):
-    """Prometheus and the proxy before it. `url` is the proxy's."""
+    """Prometheus and the proxy before it. `url` is the proxy's. `folder`: an empty one, that may go afterwards."""
 
-    def __init__(self, port: int = 0) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="graph-prometheus-"))
+    def __init__(self, folder: Path, port: int = 0) -> None:
+        self._folder = folder
         data = self._folder / "data"
         shutil.copytree(blocks(), data, copy_function=os.link)
         (self._folder / "prometheus.yml").write_text("global:\n  scrape_interval: 15s\n")
@@ -107,7 +112,6 @@ class FakePrometheus(StandIn):
         self._process.send_signal(signal.SIGTERM)
         self._process.wait(20)
         self._log.close()
-        shutil.rmtree(self._folder)
 
     def _wait(self) -> None:
         limit = time.monotonic() + 60
@@ -147,4 +151,5 @@ class FakePrometheus(StandIn):
 
 
 if __name__ == "__main__":
-    main(FakePrometheus)
+    with tempfile.TemporaryDirectory(prefix="graph-prometheus-") as name:
+        main(lambda port: FakePrometheus(Path(name), port))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -40,7 +41,8 @@ class GraphServer:
 def recorded_server() -> Iterator[GraphServer]:
     """Starts both stand-ins and the real server on free ports, stops them at the end."""
     with ExitStack() as stack:
-        prometheus = stack.enter_context(closing(FakePrometheus()))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="graph-prometheus-")))
+        prometheus = stack.enter_context(closing(FakePrometheus(folder)))
         kubernetes = stack.enter_context(closing(FakeKubernetes()))
         yield stack.enter_context(serve(prometheus, kubernetes))
 

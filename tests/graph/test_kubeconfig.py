@@ -76,7 +76,7 @@ def test_not_yaml(tmp_path: Path) -> None:
 
 def test_nothing_at_all(tmp_path: Path) -> None:
     with pytest.raises(GraphError, match="no kubeconfig"):
-        kubeconfig.find({"HOME": str(tmp_path)}, None)
+        kubeconfig.find({"HOME": str(tmp_path)}, None, tmp_path)
 
 
 def test_inside_a_cluster(tmp_path: Path) -> None:
@@ -85,5 +85,6 @@ def test_inside_a_cluster(tmp_path: Path) -> None:
     assert access.token_file == tmp_path / "token"
 
 
-def test_an_address_beats_everything() -> None:
-    assert kubeconfig.find({"KUBECONFIG": "/nowhere"}, "http://127.0.0.1:8001").server == "http://127.0.0.1:8001"
+def test_an_address_beats_everything(tmp_path: Path) -> None:
+    url = "http://127.0.0.1:8001"
+    assert kubeconfig.find({"KUBECONFIG": "/nowhere"}, url, tmp_path).server == url
