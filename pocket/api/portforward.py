@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,6 +27,7 @@ PROTOCOL = "portforward.k8s.io"
 TUNNEL = f"SPDY/3.1+{PROTOCOL}"
 
 _CHUNK = 32 * 1024  # bytes
+_PROBE = 30.0  # seconds between two pings
 _QUEUED = 16  # pieces of one connection that may wait for its process, before all connections have to
 
 
@@ -62,6 +64,7 @@ class PortForward:
             session = _Session(pipe, pod, self._runtime)
             parts = [
                 asyncio.ensure_future(session.run()),
+                asyncio.ensure_future(session.probe()),
                 asyncio.ensure_future(podstreams.removed(self._registry.store, pod, version)),
             ]
             try:
@@ -92,6 +95,13 @@ class _Session:
             while data := await self._pipe.receive():
                 for frame in decoder.feed(data):
                     await self._take(frame)
+
+    async def probe(self) -> None:
+        """Until the client has gone: while all wait for a process that does not read, nobody would notice it."""
+        with contextlib.suppress(ConnectionError):
+            for number in itertools.count(2, 2):  # the even numbers are the server's
+                await asyncio.sleep(_PROBE)
+                await self.send(spdy.Ping(number % (1 << 32)))
 
     async def close(self) -> None:
         """End all connections."""
@@ -215,9 +225,11 @@ class _Connection:
             await self._carrying
 
     def close(self) -> None:
-        if self._carrying is not None:
-            self._carrying.cancel()
-        if self._writer is not None:
+        """Give the process what it is still to have; at once where the client has broken off."""
+        cut = self._carrying is not None and self._carrying.cancel()
+        if self._writer is not None and cut:
+            self._writer.transport.abort()
+        elif self._writer is not None:
             self._writer.close()
 
 

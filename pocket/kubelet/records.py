@@ -3,7 +3,7 @@
     pods/UID/record.json            this
     pods/UID/.volumes/NAME          its volumes
     pods/UID/CONTAINER/rootfs       the container's copy of the image
-    pods/UID/CONTAINER/N.log        what its start number N has written; N.exit how it ended
+    pods/UID/CONTAINER/N.log        what its start number N has written; N.log.times when; N.exit how it ended
 """
 
 from __future__ import annotations

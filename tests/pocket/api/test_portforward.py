@@ -7,15 +7,18 @@ import hashlib
 import os
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 
-from tests.pocket.api.live import KUBECTL, Cluster
-from tests.pocket.api.running import Running, kubectls, running
+from pocket.api import portforward, spdy
+from tests.pocket.api.live import KUBECTL, TOKEN, Cluster
+from tests.pocket.api.running import Running, kubectls, running, until
 
 TRANSPORTS = {"websocket": "true", "spdy": "false"}
 Serve = Callable[[socket.socket], None]
@@ -261,6 +264,39 @@ def test_nothing_is_left_behind(cluster: Cluster, transport: str) -> None:
             assert ended.wait(20)
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_nor_by_a_process_that_does_not_read(
+    cluster: Cluster, transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(portforward, "_PROBE", 0.2)
+    cluster.run_pod("p")
+    begun, stop = threading.Event(), threading.Event()
+
+    def stuck(_: socket.socket) -> None:
+        begun.set()
+        stop.wait(60)
+
+    def forwarded(port: int) -> bool:
+        """Does the API server, which is in this process, hold a connection to the port?"""
+        return any(entry.raddr and entry.raddr.port == port for entry in psutil.Process().net_connections())
+
+    with server(stuck) as port:
+        cluster.runtime.ports[8080] = "127.0.0.1", port
+        with forward(cluster, "p", ":8080", transport=transport) as command, socket.socket() as client:
+            client.settimeout(1.0)
+            client.connect(("127.0.0.1", local_port(command)))
+            with contextlib.suppress(TimeoutError):
+                while True:
+                    client.send(bytes(1 << 20))
+            assert begun.is_set()
+            assert forwarded(port)
+            command.process.kill()
+            try:
+                until(lambda: not forwarded(port), "the end of the connection")
+            finally:
+                stop.set()
+
+
 def test_refusals(cluster: Cluster) -> None:
     assert 'pods "nobody" not found' in cluster.kubectl("port-forward", "nobody", ":80", fails=True)
     pod = cluster.run_pod("done")
@@ -272,3 +308,84 @@ def test_refusals(cluster: Cluster) -> None:
     answer = cluster.request("POST", "/api/v1/namespaces/default/pods/p/portforward")
     assert (answer.status, answer.json["reason"]) == (400, "BadRequest")
     assert "Upgrade request required" in answer.json["message"]
+
+
+@contextlib.contextmanager
+def upgraded(cluster: Cluster, protocol: str = "portforward.k8s.io") -> Iterator[tuple[ssl.SSLSocket, bytes]]:
+    """A connection after its upgrade, and the head of the answer."""
+    tls = ssl.create_default_context(cafile=str(cluster.folder / "tls" / "ca.crt"))
+    host, port = cluster.url.removeprefix("https://").split(":")
+    with tls.wrap_socket(socket.create_connection((host, int(port)), timeout=20), server_hostname=host) as connection:
+        lines = [
+            "POST /api/v1/namespaces/default/pods/p/portforward HTTP/1.1", "Host: x", f"Authorization: Bearer {TOKEN}",
+            "Connection: Upgrade", "Upgrade: SPDY/3.1", f"X-Stream-Protocol-Version: {protocol}", "Content-Length: 0",
+        ]  # fmt: skip
+        connection.sendall("\r\n".join([*lines, "", ""]).encode())
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += connection.recv(1)
+        yield connection, head
+
+
+def frames(connection: socket.socket, count: int) -> list[spdy.Frame]:
+    decoder, found = spdy.Decoder(), list[spdy.Frame]()
+    while len(found) < count:
+        data = connection.recv(65536)
+        assert data, f"the end after {found}"
+        found += decoder.feed(data)
+    return found
+
+
+def test_the_protocol_itself(cluster: Cluster) -> None:
+    cluster.run_pod("p")
+    encoder = spdy.Encoder()
+    half = {"streamtype": "error", "port": "80", "requestid": "0"}
+    with upgraded(cluster) as (connection, head):
+        assert head.startswith(b"HTTP/1.1 101 ")
+        assert b"X-Stream-Protocol-Version: portforward.k8s.io" in head
+        for frame in (
+            spdy.Ping(1),
+            spdy.Ping(2),  # the answer to one of ours, which we never sent
+            spdy.SynStream(1, {"streamtype": "data", "port": "80", "requestid": "0"}),  # before its error stream
+            spdy.SynStream(3, half),
+            spdy.SynStream(5, half),  # a second one
+            spdy.SynStream(7, {"streamtype": "data", "port": "0"}),
+            spdy.Data(99, b"of no stream"),
+            spdy.Reset(99),
+            spdy.Ping(3),
+        ):
+            connection.sendall(encoder.encode(frame))
+        assert frames(connection, 6) == [
+            spdy.Ping(1), spdy.Reset(1, spdy.PROTOCOL_ERROR), spdy.SynReply(3), spdy.Reset(5, spdy.PROTOCOL_ERROR),
+            spdy.Reset(7, spdy.PROTOCOL_ERROR), spdy.Ping(3),
+        ]  # fmt: skip
+        connection.sendall(b"\x80\x02 is another protocol")
+        assert connection.recv(1) == b"", "the connection ends"
+
+
+def test_half_a_connection_ends_alone(cluster: Cluster) -> None:
+    """A reset of one data stream closes its connection; the next one works."""
+    cluster.run_pod("p")
+    ended = threading.Event()
+
+    def watch(connection: socket.socket) -> None:
+        everything(connection)
+        ended.set()
+
+    encoder = spdy.Encoder()
+    with server(watch) as port, upgraded(cluster) as (connection, _):
+        cluster.runtime.ports[80] = "127.0.0.1", port
+        for stream, kind in ((1, "error"), (3, "data")):
+            headers = {"streamtype": kind, "port": "80", "requestid": "0"}
+            connection.sendall(encoder.encode(spdy.SynStream(stream, headers)))
+        connection.sendall(encoder.encode(spdy.Data(3, b"hello")))
+        assert frames(connection, 2) == [spdy.SynReply(1), spdy.SynReply(3)]
+        connection.sendall(encoder.encode(spdy.Reset(3)) + encoder.encode(spdy.Ping(1)))
+        assert ended.wait(20)
+        assert frames(connection, 1) == [spdy.Ping(1)]
+
+
+def test_another_stream_protocol_is_refused(cluster: Cluster) -> None:
+    cluster.run_pod("p")
+    with upgraded(cluster, "v9.portforward.k8s.io") as (_, head):
+        assert head.startswith(b"HTTP/1.1 403 ")

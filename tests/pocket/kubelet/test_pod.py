@@ -279,6 +279,17 @@ def test_exec_context_of_what_does_not_run(cluster: Cluster, name: str) -> None:
     run(cluster)
 
 
+@live
+async def test_where_a_port_is_to_be_reached(cluster: Cluster) -> None:
+    pod = cluster.pod()
+    with pytest.raises(LookupError, match="does not run"):
+        cluster.kubelet.port_address(pod, 8000)
+    await cluster.until_ready()
+    assert cluster.kubelet.port_address(pod, 8000) == ("127.0.0.1", cluster.port("p"))
+    with pytest.raises(LookupError, match="port 8001"):
+        cluster.kubelet.port_address(pod, 8001)
+
+
 def text(path: str | Path) -> str:
     return Path(path).read_text()
 
