@@ -36,6 +36,10 @@ HPA_OBJECTS := cluster/s2-hpa.yaml cluster/db-hpa.yaml
 help:
 	@sed -nE 's/^## ([^:]+): (.*)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'\t' '{ printf "  %-16s %s\n", $$1, $$2 }'
 
+# What needs more than the standard library: the packages of requirements.lock.
+.venv/bin/python:
+	@tools/setup.sh
+
 # --- the whole -------------------------------------------------------------------------------------------------------
 
 ## provision: install what the cluster lacks (Istio, Prometheus, Grafana, Kiali), deploy, autoscale where CPU is measured
@@ -47,8 +51,8 @@ provision: addons access deploy
 
 ## addons: Istio, Prometheus, Grafana, Kiali by helm, where they are missing (cluster/addons); then as check-cluster
 .PHONY: addons
-addons:
-	@$(PYTHON) -m tools.addons
+addons: .venv/bin/python
+	@.venv/bin/python -m tools.addons
 
 ## access: who may see Kiali, Grafana and Prometheus through the gateway: ALLOW_FROM in config.mak; again when your address changes
 .PHONY: access
@@ -295,18 +299,18 @@ prometheus-url:
 
 ## dynamodb-init: make the tables, where they are missing, and wait until they work
 .PHONY: dynamodb-init
-dynamodb-init:
+dynamodb-init: .venv/bin/python
 	@tools/tables.sh init
 
 ## dynamodb-clean: delete the tables and everything in them
 .PHONY: dynamodb-clean
-dynamodb-clean:
+dynamodb-clean: .venv/bin/python
 	@tools/tables.sh clean
 	$(KC) delete job cmpt756loader --ignore-not-found
 
 ## ls-tables: the tables, their state and size
 .PHONY: ls-tables
-ls-tables:
+ls-tables: .venv/bin/python
 	@tools/tables.sh list
 
 ## emulator: DynamoDB without AWS, before deploy: an emulator in the cluster, with empty tables
@@ -336,10 +340,10 @@ OUT = graph.svg
 
 ## report: the traffic of a service in numbers: SERVICE=cmpt756s2 LAST=10m FORMAT=text (or json, csv)
 .PHONY: report
-report:
-	@python -m graph report --namespace c756ns --service "$(SERVICE)" --last "$(LAST)" --format "$(FORMAT)"
+report: .venv/bin/python
+	@.venv/bin/python -m graph report --namespace c756ns --service "$(SERVICE)" --last "$(LAST)" --format "$(FORMAT)"
 
 ## snapshot: the traffic graph as a picture: OUT=graph.svg (or .png) LAST=10m
 .PHONY: snapshot
-snapshot:
-	@python -m graph snapshot --namespace c756ns --last "$(LAST)" --output "$(OUT)"
+snapshot: .venv/bin/python
+	@.venv/bin/python -m graph snapshot --namespace c756ns --last "$(LAST)" --output "$(OUT)"

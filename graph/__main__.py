@@ -97,6 +97,8 @@ def snapshot(options: argparse.Namespace, service: Service) -> None:
         options.output.write_text(picture)
     else:
         png.convert(picture, options.output)
+    nodes, edges = (len(answer["elements"][kind]) for kind in ("nodes", "edges"))
+    print(f"{options.output}: {nodes} nodes, {edges} edges, the last {options.last}")
 
 
 def _at(options: argparse.Namespace) -> int:

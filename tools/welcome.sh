@@ -9,6 +9,7 @@ cat <<END
 C756 is up.
 
   traffic graph   http://$address/kiali/
+  metrics         http://$address/grafana/
   Prometheus      http://$address/prometheus/
   the services    http://$address/api/v1/music/ID and /api/v1/user/ID, with a token from tools/token.sh
 

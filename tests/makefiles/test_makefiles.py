@@ -214,3 +214,18 @@ def test_scratch_keeps_the_secrets(cluster: StandIns, checkout: Path) -> None:
     others = "servicemonitors horizontalpodautoscalers poddisruptionbudgets jobs deployments services serviceaccounts"
     for kind in f"{istio} {others}".split():
         assert kind in " ".join(deleted)
+
+
+@pytest.mark.parametrize("target", ["addons", "dynamodb-init", "dynamodb-clean", "ls-tables", "report", "snapshot"])
+def test_what_needs_python_packages_installs_them(cluster: StandIns, checkout: Path, target: str) -> None:
+    """In a fresh clone, on a machine that has no other Python than the system's."""
+    (checkout / ".venv").unlink()
+    setup = checkout / "tools/setup.sh"
+    setup.write_text(
+        f"#!/bin/sh\necho installing\nmkdir -p .venv/bin\nln -s {ROOT}/.venv/bin/python .venv/bin/python\n"
+    )
+    cluster.program("python")
+    said = cluster.run("make", "-f", "k8s.mak", target, cwd=checkout).stdout
+    assert said.splitlines()[0] == "installing"
+    assert not any(call.startswith("python ") for call in cluster.calls), "there may be none of this name"
+    assert "installing" not in cluster.run("make", "-f", "k8s.mak", target, cwd=checkout).stdout
