@@ -6,6 +6,8 @@
 # Which are offered: https://docs.aws.amazon.com/eks/latest/userguide/kubernetes-versions.html
 # https://learn.microsoft.com/azure/aks/supported-kubernetes-versions https://cloud.google.com/kubernetes-engine/docs/release-schedule
 # https://minikube.sigs.k8s.io/docs/handbook/config/#selecting-a-kubernetes-version
+# 1.35 has EKS' standard support until 27 March 2027 (later it costs six times as much) and GKE's until about that time; AKS
+# supports the newest three. Whoever raises them: cluster/addons/charts.txt has to fit, and eksctl has to know the version.
 EKS_VERSION = 1.35
 AZ_VERSION = 1.35
 GCP_VERSION = 1.35

@@ -4,16 +4,18 @@ Every part is looked at by a command of its own, all at the same time, each with
 answer, is named at the end, and does not keep the others from being shown.
 
 Exit codes: 0 done (ls: also when something could not be seen), 1 something could not be stopped or, before stopping,
-seen, 2 wrong arguments or nobody answered the question.
+seen, 2 wrong arguments or the question was not answered with yes, 130 ^C.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +25,8 @@ SECONDS = 120.0
 """How long one part may take to answer, in seconds."""
 NO_CLI = 4
 """The exit code of tools/vendor.sh where the vendor's CLI is not installed."""
+NOT_OURS = "not ours "
+"""What `tools/vendor.sh VENDOR ls` begins the line of a cluster with that is somebody else's, or has another name."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Seen:
-    """What there is of one part: a line for each thing; or why it could not be seen; or the CLI that is not there."""
+    """What there is of one part: lines; why it, or the rest of it, could not be seen; which CLI is missing."""
 
     part: Part
     lines: tuple[str, ...] = ()
@@ -71,29 +75,57 @@ def last_line(text: str) -> str:
     return lines[-1] if lines else "no reason given"
 
 
-def look(part: Part, env: Mapping[str, str], seconds: float = SECONDS) -> Seen:
-    """Runs the part's command; never raises for what goes wrong in it."""
-    try:
-        done = subprocess.run(
-            part.look, cwd=ROOT, env={**env, **part.env}, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=seconds,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return Seen(part, problem=f"no answer within {seconds:.0f} s")
-    except OSError as error:
-        return Seen(part, problem=f"{part.look[0]}: {error.strerror}")
-    if done.returncode == NO_CLI:
-        return Seen(part, absent=last_line(done.stderr))
-    if done.returncode != 0:
-        return Seen(part, problem=last_line(done.stderr))
-    return Seen(part, lines=tuple(line.rstrip() for line in done.stdout.splitlines() if line.strip()))
+class Looks:
+    """Runs commands that look at things, and can end all of them at once, with whatever they have started."""
+
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen[str]] = set()
+
+    def look(self, part: Part, env: Mapping[str, str], seconds: float = SECONDS) -> Seen:
+        """Runs the part's command; never raises for what goes wrong in it."""
+        try:
+            # A process group of its own: a CLI that hangs is a grandchild, and has to go with the script that calls it.
+            process = subprocess.Popen(
+                part.look, cwd=ROOT, env={**env, **part.env}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            return Seen(part, problem=f"{part.look[0]}: {error.strerror}")
+        self._running.add(process)
+        try:
+            output, errors = process.communicate(timeout=seconds)
+            problem = last_line(errors) if process.returncode else ""
+        except subprocess.TimeoutExpired:
+            self._end(process)
+            output, problem = process.communicate()[0], f"no answer within {seconds:.0f} s"
+        finally:
+            self._running.discard(process)
+        if process.returncode == NO_CLI:
+            return Seen(part, absent=problem)
+        # What was said before something failed is there all the same, and can be stopped.
+        return Seen(part, tuple(line.rstrip() for line in output.splitlines() if line.strip()), problem)
+
+    def look_at(self, everything: Sequence[Part], env: Mapping[str, str], seconds: float = SECONDS) -> list[Seen]:
+        """Looks at all parts at the same time."""
+        with ThreadPoolExecutor(len(everything)) as pool:
+            try:
+                return list(pool.map(lambda part: self.look(part, env, seconds), everything))
+            except BaseException:
+                # ^C: the commands do not get it, being in groups of their own, and the pool waits for them.
+                for process in list(self._running):
+                    self._end(process)
+                raise
+
+    @staticmethod
+    def _end(process: subprocess.Popen[str]) -> None:
+        with suppress(ProcessLookupError):  # it may just have ended by itself
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def look_at_all(env: Mapping[str, str], seconds: float = SECONDS) -> list[Seen]:
-    """Looks at every part at the same time."""
-    everything = parts(env)
-    with ThreadPoolExecutor(len(everything)) as pool:
-        return list(pool.map(lambda part: look(part, env, seconds), everything))
+    """Looks at every part, and says so first, because it takes a while."""
+    print(f"Looking everywhere, for {seconds:.0f} s at most ...", file=sys.stderr, flush=True)
+    return Looks().look_at(parts(env), env, seconds)
 
 
 def running(seen: Seen, suffix: str) -> tuple[str, ...]:
@@ -104,7 +136,7 @@ def running(seen: Seen, suffix: str) -> tuple[str, ...]:
         return tuple(line for line in seen.lines[1:] if line.split()[0].isdigit())
     if seen.part.title.startswith("DynamoDB"):
         return tuple(line for line in seen.lines if line.split()[0].endswith(f"-{suffix}"))
-    return seen.lines if seen.part.stop else ()
+    return tuple(line for line in seen.lines if not line.startswith(NOT_OURS)) if seen.part.stop else ()
 
 
 def report(all_seen: Sequence[Seen]) -> str:
@@ -114,7 +146,7 @@ def report(all_seen: Sequence[Seen]) -> str:
         lines.append(seen.part.title)
         lines += [f"  {line}" for line in seen.lines] or [f"  {seen.absent or 'nothing'}"] * (not seen.problem)
         if seen.problem:
-            lines.append(f"  could not be seen: {seen.problem}")
+            lines.append(f"  {'the rest ' * bool(seen.lines)}could not be seen: {seen.problem}")
     blind = [seen.part.title for seen in all_seen if seen.problem]
     if blind:
         lines += ["", f"Not seen, so nothing is known about: {', '.join(blind)}"]
@@ -148,9 +180,14 @@ def stop(env: Mapping[str, str]) -> int:
     if found and not confirmed(env):
         print("nothing was stopped", file=sys.stderr)
         return 2
-    for seen, _ in found:
+    for number, (seen, _) in enumerate(found):
         print(f"--- stopping: {seen.part.title}", flush=True)
-        done = subprocess.run(seen.part.stop, cwd=ROOT, env={**env, **seen.part.env}, stdin=subprocess.DEVNULL)
+        try:
+            done = subprocess.run(seen.part.stop, cwd=ROOT, env={**env, **seen.part.env}, stdin=subprocess.DEVNULL)
+        except KeyboardInterrupt:
+            left = ", ".join(seen.part.title for seen, _ in found[number:])
+            print(f"\ninterrupted. Not all stopped: {left}. Run it again", file=sys.stderr)
+            raise
         if done.returncode != 0:
             failed.append(f"{seen.part.title} could not be stopped (exit code {done.returncode}, see above)")
     for line in failed + blind:
@@ -164,11 +201,14 @@ def stop(env: Mapping[str, str]) -> int:
 def main(arguments: Sequence[str]) -> int:
     """Runs ls or stop; returns the exit code."""
     env = dict(os.environ)
-    if list(arguments) == ["ls"]:
-        print(report(look_at_all(env)))
-        return 0
-    if list(arguments) == ["stop"]:
-        return stop(env)
+    try:
+        if list(arguments) == ["ls"]:
+            print(report(look_at_all(env)))
+            return 0
+        if list(arguments) == ["stop"]:
+            return stop(env)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     print(USAGE, file=sys.stderr)
     return 2
 

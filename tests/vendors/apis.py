@@ -15,6 +15,7 @@ EKS = {
     "/clusters/c756/node-groups/c756": (
         200, {"nodegroup": {"status": "ACTIVE", "scalingConfig": {"minSize": 0, "maxSize": 2, "desiredSize": 2}}},
     ),
+    "/clusters/c756/addons": (200, {"addons": ["coredns", "kube-proxy", "metrics-server", "vpc-cni"]}),
     "/clusters/asleep": (200, {"cluster": {"name": "asleep", "status": "ACTIVE"}}),
     "/clusters/asleep/node-groups/asleep": (
         200, {"nodegroup": {"status": "ACTIVE", "scalingConfig": {"minSize": 0, "maxSize": 2, "desiredSize": 0}}},
@@ -28,7 +29,7 @@ def _members(tag: str, *members: str) -> str:
 
 _NODE = "<instancesSet><item><instanceId>{}</instanceId><instanceType>t3.large</instanceType></item></instancesSet>"
 _STACK = "<StackName>{}</StackName><StackStatus>CREATE_COMPLETE</StackStatus>"
-_LB = "<LoadBalancerName>{}</LoadBalancerName><{vpc}>{}</{vpc}>"
+_LB = "<LoadBalancerName>{0}</LoadBalancerName><LoadBalancerArn>arn:{0}</LoadBalancerArn><{vpc}>{1}</{vpc}>"
 XML = {
     "Action=GetCallerIdentity": "<GetCallerIdentityResult><Account>1</Account></GetCallerIdentityResult>",
     "Action=DescribeStacks": "<DescribeStacksResult><Stacks>"
@@ -39,6 +40,10 @@ XML = {
     + _members("item", *map(_NODE.format, ("i-1", "i-2")))
     + "</reservationSet>",
     "Action=DescribeVolumes": "<volumeSet/>",
+    "Action=DescribeNatGateways": "<natGatewaySet><item><natGatewayId>nat-1</natGatewayId><state>available</state>"
+    "</item></natGatewaySet>",
+    "Action=DescribeAddresses": "<addressesSet><item><publicIp>203.0.113.7</publicIp><allocationId>eipalloc-1"
+    "</allocationId></item></addressesSet>",
     "Version=2012-06-01": "<DescribeLoadBalancersResult><LoadBalancerDescriptions>"
     + _members("member", *(_LB.format(*pair, vpc="VPCId") for pair in (("old1", "vpc-1"), ("theirs", "vpc-2"))))
     + "</LoadBalancerDescriptions></DescribeLoadBalancersResult>",
@@ -63,7 +68,9 @@ def _rule(name: str, service: str) -> dict[str, object]:
     return {"name": name, "IPAddress": "203.0.113.9", "description": description}
 
 
-_OURS = {"goog-k8s-cluster-name": "c756"}
+_LOGS = {"logGroups": [{"logGroupName": "/aws/eks/c756/cluster", "storedBytes": 7}]}
+_OURS = {"goog-k8s-cluster-name": "c756", "goog-k8s-cluster-location": "us-west1-a"}
+_FAR = {**_OURS, "goog-k8s-cluster-location": "us-east1-b"}
 _TYPE = {"machineType": "https://compute/machineTypes/e2-standard-2"}
 _CLUSTERS = [_gke("c756", "us-west1-a", 2), _gke("c756", "us-east1-b", 2), _gke("c7567", "us-west1-a", 0)]
 GCP = {
@@ -71,15 +78,22 @@ GCP = {
     "/v1/projects/p/locations/us-west1-a/clusters/c756": (200, _CLUSTERS[0]),
     "/v1/projects/p/locations/us-west1-a/clusters/asleep": (200, _gke("asleep", "us-west1-a", 0)),
     "/compute/v1/projects/p/aggregated/instances": (
-        200, _gce("instances", {"name": "gke-c756-default-pool-1", **_TYPE}, {"name": "gke-c7567-pool-1", **_TYPE}),
+        200, _gce("instances", {"name": "gke-c756-default-pool-1", "labels": _OURS, **_TYPE},
+                  {"name": "gke-c756-b-pool-1", "labels": {**_OURS, "goog-k8s-cluster-name": "c756-b"}, **_TYPE},
+                  {"name": "gke-c756-default-pool-2", "labels": _FAR, **_TYPE}, {"name": "theirs", **_TYPE}),
     ),
     "/compute/v1/projects/p/aggregated/disks": (
-        200, _gce("disks", {"name": "gke-c756-default-pool-1", "sizeGb": "40"},
-                  {"name": "pvc-1", "sizeGb": "8", "labels": _OURS}, {"name": "pvc-2", "sizeGb": "8"}),
+        200, _gce("disks", {"name": "gke-c756-default-pool-1", "sizeGb": "40", "labels": _OURS},
+                  {"name": "pvc-1", "sizeGb": "8", "labels": _OURS}, {"name": "pvc-2", "sizeGb": "8"},
+                  {"name": "pvc-3", "sizeGb": "8", "labels": _FAR}),
     ),
     "/compute/v1/projects/p/aggregated/forwardingRules": (
         200, _gce("forwardingRules", _rule("a1", "istio-system/istio-ingressgateway"), _rule("a2", "default/x"),
                   {"name": "a3", "IPAddress": "203.0.113.8"}),
+    ),
+    "/compute/v1/projects/p/aggregated/addresses": (
+        200, _gce("addresses", {"address": "203.0.113.9", **_rule("a1", "istio-system/istio-ingressgateway")},
+                  {"address": "203.0.113.6", "name": "mine"}),
     ),
 }  # fmt: skip
 
@@ -105,6 +119,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         asked = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        if self.headers.get("X-Amz-Target", "").endswith(".DescribeLogGroups"):
+            self._answer(200, json.dumps(_LOGS), "application/x-amz-json-1.1")
+            return
         found = [xml for key, xml in XML.items() if key in asked]
         self._answer(200 if found else 500, f'<Response xmlns="http://x/">{"".join(found)}</Response>', "text/xml")
 

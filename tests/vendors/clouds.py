@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 PROGRAM = r'''#!PYTHON -IS
 import fcntl, json, os, re, shlex, sys
+HANGS = -1
 folder = os.path.dirname(os.path.abspath(__file__))
 name, arguments = os.path.basename(__file__), sys.argv[1:]
 line = " ".join([name, *arguments])
@@ -33,8 +37,12 @@ with open(os.path.join(folder, "calls"), "a") as log:
 world["count"] += 1
 
 def end(output="", code=0):
-    with open(world_file, "w") as file:
+    with open(world_file + ".new", "w") as file:
         json.dump(world, file)
+    os.replace(world_file + ".new", world_file)  # in one piece: it may be interrupted
+    if code == HANGS:
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        os.execvp("sleep", ["sleep", "600"])
     print(output, end="", file=sys.stderr if code and name != "minikube" else sys.stdout)
     sys.exit(code)
 
@@ -82,12 +90,25 @@ if name == "kubectl" and arguments[:1] == ["config"]:
 for pattern, output, code, states, leads_to, context in world["rules"]:
     if re.search(pattern, line) and (not states or state in states):
         if context:
-            kube["contexts"][context] = {"cluster": f"cluster-{context}", "user": f"user-{context}"}
+            cluster = world["clusters"].get(context, f"cluster-{context}")
+            kube["contexts"][context] = {"cluster": cluster, "user": f"user-{context}"}
             kube["current"] = context
         world["states"][family] = leads_to or state
         end(output, code)
 end(f"error: the stand-in does not know: {line}\n", 99)
 '''
+
+
+# What each context's cluster is called in a kubeconfig, as the vendors' CLIs do it.
+CLUSTERS = {
+    "aws756": "arn:aws:eks:us-west-2:123456789012:cluster/c756", "az756": "c756",
+    "gcp756": "gke_my-project_us-west1-a_c756", "gke_my-project_us-west1-a_c756": "gke_my-project_us-west1-a_c756",
+    "minikube": "minikube",
+}  # fmt: skip
+
+
+HANGS = -1
+"""The code of a rule for a command line that never comes back."""
 
 
 @dataclass
@@ -115,7 +136,8 @@ class Clouds:
             "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }  # fmt: skip
-        self._write({"states": {}, "rules": [], "kube": {}, "count": 0, "fail_at": 0, "main": self.main})
+        world = {"states": {}, "rules": [], "kube": {}, "count": 0, "fail_at": 0, "main": self.main}
+        self._write({**world, "clusters": CLUSTERS})
         self.world("none")
 
     def _read(self) -> dict[str, object]:
@@ -133,7 +155,7 @@ class Clouds:
     def rule(
         self, pattern: str, output: str = "", code: int = 0, *, when: str = "", to: str = "", context: str = ""
     ) -> None:
-        """Of several rules that fit, the latest counts. `when`: states, with spaces between."""
+        """Of several rules that fit, the latest counts. `when`: states, with spaces between. Code HANGS: no answer."""
         world = self._read()
         rules = world["rules"]
         assert isinstance(rules, list)
@@ -142,7 +164,7 @@ class Clouds:
 
     def world(self, state: str, *contexts: str, fail_at: int = 0) -> None:
         """Begin anew: the cluster is in this state, the kubeconfig has these contexts, the last one is current."""
-        known = {name: {"cluster": f"cluster-{name}", "user": f"user-{name}"} for name in contexts}
+        known = {name: {"cluster": CLUSTERS.get(name, f"cluster-{name}"), "user": f"user-{name}"} for name in contexts}
         kube = {self.main: {"contexts": known, "current": contexts[-1] if contexts else ""}}
         states = dict.fromkeys(VENDORS, state)
         self._write({**self._read(), "states": states, "kube": kube, "count": 0, "fail_at": fail_at})
@@ -168,10 +190,41 @@ class Clouds:
         mine = kube.get(self.main, {"contexts": {}, "current": ""})
         return sorted(mine["contexts"]), mine["current"]
 
+    def _kube(self) -> dict[str, dict[str, dict[str, str]]]:
+        kube = self._read()["kube"]
+        assert isinstance(kube, dict)
+        return kube
+
+    def cluster_of(self, context: str) -> str:
+        """What the kubeconfig calls the cluster of a context."""
+        return self._kube()[self.main]["contexts"][context]["cluster"]  # type: ignore[index]
+
+    def stands_for(self, context: str, cluster: str) -> None:
+        """The context is another cluster's."""
+        kube = self._kube()
+        kube[self.main]["contexts"][context]["cluster"] = cluster  # type: ignore[index]
+        self._write({**self._read(), "kube": kube})
+
     @property
     def calls(self) -> list[str]:
         path = self.folder / "calls"
         return path.read_text().splitlines() if path.exists() else []
+
+    def interrupt(self, file: str, verb: str, at: str, **env: str) -> tuple[int, str, str]:
+        """Make's exit code and outputs when ^C is typed while a command that `at` fits hangs."""
+        self.rule(at, code=HANGS)
+        running = subprocess.Popen(
+            ["make", "-f", file, verb], cwd=self.checkout, env={**self.env, **env}, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        end = time.monotonic() + 60
+        while not any(re.search(at, call) for call in self.calls):
+            assert running.poll() is None, running.communicate()
+            assert time.monotonic() < end, self.calls
+            time.sleep(0.05)
+        os.killpg(running.pid, signal.SIGINT)
+        output, errors = running.communicate(timeout=60)
+        return running.returncode, output, errors
 
     def make(self, file: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -185,26 +238,31 @@ def eks(clouds: Clouds) -> None:
     clouds.program("aws", "eksctl", "kubectl")
     missing = "An error occurred (ResourceNotFoundException) when calling the operation: none\n"
     stacks = "eksctl-c756-cluster\tCREATE_COMPLETE\neksctl-c756-nodegroup-c756\tCREATE_COMPLETE\n"
-    clouds.rule("^aws (sts|eks wait|elb|elbv2|ec2|cloudformation) ")
+    clouds.rule("^aws (sts|eks wait|elb|elbv2|ec2|cloudformation|logs) ")
+    clouds.rule("^aws eks list-addons ", "coredns\tkube-proxy\tmetrics-server\tvpc-cni\n")
     clouds.rule("^aws eks describe-cluster ", missing, 254)
-    clouds.rule("^aws eks describe-cluster ", "ACTIVE\n", when="running down nodeless")
+    clouds.rule("^aws eks describe-cluster ", "ACTIVE\n", when="running down nodeless leaving")
     clouds.rule("^aws eks describe-cluster ", "FAILED\n", when="broken")
     clouds.rule("^aws eks describe-cluster ", "CREATING\n", when="busy")
     clouds.rule("^aws eks describe-nodegroup ", "ACTIVE\t2\n", when="running")
-    clouds.rule("^aws eks describe-nodegroup ", "ACTIVE\t0\n", when="down")
+    clouds.rule("^aws eks describe-nodegroup ", "ACTIVE\t0\n", when="down leaving")
     clouds.rule("^aws eks describe-nodegroup ", missing, 254, when="nodeless")
-    clouds.rule("^aws cloudformation describe-stacks ", stacks, when="running down")
+    clouds.rule("^aws cloudformation describe-stacks ", stacks, when="running down leaving")
+    clouds.rule("^aws cloudformation describe-stacks ", "eksctl-c756-cluster\tCREATE_COMPLETE\n", when="nodeless")
     clouds.rule("^aws cloudformation describe-stacks ", "eksctl-c756-cluster\tROLLBACK_COMPLETE\n", when="half")
     clouds.rule("^aws cloudformation delete-stack .*-cluster$", to="none")
     clouds.rule("^eksctl create (cluster|nodegroup) ", to="running")
     clouds.rule("^eksctl delete cluster ", to="none")
-    clouds.rule("^aws eks update-nodegroup-config .*desiredSize=0", "Updating\n", to="down")
+    clouds.rule("^aws eks update-nodegroup-config .*desiredSize=0", "Updating\n", to="leaving")
     clouds.rule("^aws eks update-nodegroup-config .*desiredSize=2", "Updating\n", to="running")
     clouds.rule("^aws eks update-kubeconfig ", context="aws756")
-    clouds.rule("^aws eks list-clusters ", "c756\tother\n")
+    clouds.rule("^aws eks list-clusters ", "other\n")
+    clouds.rule("^aws eks list-clusters .*clusters\\[\\]", "c756\tother\n")
     clouds.rule("^aws ec2 describe-instances ", "i-1\tt3.large\ni-2\tt3.large\n", when="running")
+    # The last node goes between two looks.
+    clouds.rule("^aws ec2 describe-instances ", "i-2\tt3.large\n", when="leaving", to="down")
     clouds.rule("^aws ec2 describe-vpcs ", "vpc-1\n", when="running down nodeless")
-    clouds.rule("^aws elbv2 describe-load-balancers ", "a0123\n", when="running down")
+    clouds.rule("^aws elbv2 describe-load-balancers ", "arn:lb/net/a0123\n", when="running down")
 
 
 def az(clouds: Clouds) -> None:
@@ -233,6 +291,7 @@ def az(clouds: Clouds) -> None:
     clouds.rule("^az resource list ")
     clouds.rule("^az resource list --resource-group c756-nodes ", "Microsoft.Network/loadBalancers\tkubernetes\n")
     clouds.rule("^az aks list ", "c756\twestus2\tc756\tRunning\n")
+    clouds.rule("^az aks list --query \\[\\?!", "theirs\twestus2\ttheirs\tRunning\n")
 
 
 def gcp(clouds: Clouds) -> None:
@@ -251,9 +310,11 @@ def gcp(clouds: Clouds) -> None:
     clouds.rule("^gcloud container clusters resize .*--num-nodes 2 ", to="running")
     clouds.rule("^gcloud container clusters delete ", to="none")
     clouds.rule("^gcloud container clusters get-credentials ", context="gke_my-project_us-west1-a_c756")
-    clouds.rule("^gcloud container clusters list ")
+    clouds.rule("^gcloud container clusters list --filter NOT ", "theirs\tus-east1-b\tRUNNING\t3\n")
+    clouds.rule("^gcloud container clusters list --filter name")
     clouds.rule("^gcloud container clusters list .*value\\(name,status\\)", "c756\tRUNNING\n", when="running down")
     clouds.rule("^gcloud container clusters list --format", "c756\tus-west1-a\tRUNNING\t2\n")
+    clouds.rule("^gcloud compute instances list ", "gke-c756-default-pool-1\te2-standard-2\n", when="running")
     clouds.rule("^gcloud compute forwarding-rules list ", "a0123\t203.0.113.9\n", when="running")
 
 
@@ -261,9 +322,12 @@ def mk(clouds: Clouds) -> None:
     """What minikube says of a cluster."""
     clouds.program("minikube", "kubectl")
     clouds.rule("^minikube status ", '* Profile "minikube" not found.\n', 85)
-    clouds.rule("^minikube status ", "Running Running\n", when="running")
-    clouds.rule("^minikube status ", "Stopped Stopped\n", 7, when="down")
-    clouds.rule("^minikube status ", "Nonexistent Nonexistent\n", 7, when="broken")
+    clouds.rule("^minikube status ", "state: Running Running Running\n", when="running")
+    clouds.rule("^minikube status ", "state: Running Stopped Paused\n", 2, when="partial")
+    clouds.rule("^minikube status ", "state: Stopped Stopped Stopped\n", 7, when="down")
+    clouds.rule("^minikube status ", "state: Stopping Stopping Stopping\n", 7, when="busy")
+    # There is a profile and no machine.
+    clouds.rule("^minikube status ", "", 0, when="broken")
     clouds.rule("^minikube start ", to="running", context="minikube")
     clouds.rule("^minikube stop ", to="down")
     clouds.rule("^minikube delete ", to="none")

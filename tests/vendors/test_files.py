@@ -55,3 +55,28 @@ def test_every_vendor_names_its_documentation() -> None:
     for name, host in {"eks": "docs.aws.amazon.com", "az": "learn.microsoft.com", "gcp": "cloud.google.com",
                        "mk": "minikube.sigs.k8s.io"}.items():  # fmt: skip
         assert f"https://{host}/" in (ROOT / f"tools/clusters/{name}.sh").read_text()
+
+
+def test_the_docs_name_targets_and_settings_that_there_are() -> None:
+    """What a newcomer types from docs/clusters.md exists."""
+    text = (ROOT / "docs/clusters.md").read_text()
+    commands = re.findall(r"make -f (\w+\.mak)((?: [a-z][\w-]*)+)", text)
+    assert len(commands) > 20
+    for file, targets in commands:
+        explained = rules("clusters.mak" if FILES.get(file) == VERBS else file)
+        for target in targets.split():
+            assert target in explained, f"{file}: {target}"
+    settings = set(re.findall(r"`([A-Z]+_?[A-Z]*)`", text)) - {"AWS_PROFILE", "AWS_ACCESS_KEY_ID", "CR_PAT"}
+    known = (ROOT / "config.mak").read_text() + (ROOT / "versions.mak").read_text()
+    for setting in settings:
+        assert re.search(rf"^{setting} =", known, re.MULTILINE), setting
+
+
+def test_the_docs_go_from_nothing_to_nothing_in_order() -> None:
+    """What each step needs was done before it."""
+    text = (ROOT / "docs/clusters.md").read_text()
+    way = text[text.index("## The way there") : text.index("## What it costs")]
+    steps = ["make setup", "config.mak", "eks.mak start", "dynamodb-init", "registry-login", "k8s.mak cri",
+             "provision loader", "kiali-url", "eks.mak down", "eks.mak up", "reinstate", "eks.mak stop"]  # fmt: skip
+    places = [way.index(step) for step in steps]
+    assert places == sorted(places)

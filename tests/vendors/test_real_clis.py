@@ -92,9 +92,13 @@ EKS_LS = """cluster         c756  ACTIVE
 node            i-1\tt3.large
 node            i-2\tt3.large
 load balancer   old1
-load balancer   new1
+load balancer   arn:new1
+NAT gateway     nat-1\tavailable
+address         203.0.113.7\teipalloc-1
+log group       /aws/eks/c756/cluster\t7
 stack           eksctl-c756-cluster\tCREATE_COMPLETE
 stack           eksctl-c756-nodegroup-c756\tCREATE_COMPLETE
+not ours        other
 """
 GCP_LSCL = """c756\tus-east1-b\tRUNNING\t2
 c756\tus-west1-a\tRUNNING\t2
@@ -105,6 +109,9 @@ node            gke-c756-default-pool-1\te2-standard-2
 disk            gke-c756-default-pool-1\t40
 disk            pvc-1\t8
 load balancer   a1\t203.0.113.9
+address         a1\t203.0.113.9
+not ours        c756\tus-east1-b\tRUNNING\t2
+not ours        c7567\tus-west1-a\tRUNNING\t
 """
 
 

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034,SC2154  # sourced by tools/vendor.sh, which explains the names
-# Azure AKS. Options of az: https://learn.microsoft.com/cli/azure/aks, .../group, .../resource
+# Azure AKS. Options of az: https://learn.microsoft.com/cli/azure/aks, .../group, .../resource, .../account
 # Everything is in two resource groups: one that start makes, with the cluster in it, and one that AKS makes, with the nodes,
 # the load balancer, addresses and disks. The second goes with the cluster.
 place=${AZ_LOCATION:?set it in config.mak and use make}
@@ -7,6 +7,7 @@ group=$cluster
 node_group=$cluster-nodes
 mark=made-by=c756-start
 context=az756
+context_cluster=$cluster
 title="Azure AKS"
 cluster_title="AKS cluster $cluster in $place"
 still_paid="Load balancers, public addresses and disks go on costing; make -f az.mak stop ends that."
@@ -32,6 +33,8 @@ no_foreign_group() {
         die "the resource group $group exists, and was not made by az.mak start: give CLUSTER another name in config.mak"
 }
 
+# States: https://learn.microsoft.com/rest/api/aks/managed-clusters/get (provisioningState, powerState), and
+# https://learn.microsoft.com/azure/aks/start-stop-cluster
 vendor_state() {
     set -e
     local state
@@ -58,9 +61,7 @@ vendor_create() {
         --node-resource-group "$node_group" --no-ssh-key --output none
 }
 
-# A node group of AKS comes with the cluster; it is never without.
-vendor_add_nodes() { die "$cluster_title has no nodes: make -f az.mak stop, then start"; }
-
+# Both come back when it is done: https://learn.microsoft.com/azure/aks/start-stop-cluster
 vendor_up() { az aks start --resource-group "$group" --name "$cluster"; }
 vendor_down() { az aks stop --resource-group "$group" --name "$cluster"; }
 
@@ -92,4 +93,8 @@ list_group() {
 
 vendor_clusters() {
     az aks list --query '[].[name, location, resourceGroup, powerState.code]' --output tsv
+}
+vendor_others() {
+    az aks list --query "[?!(name=='$cluster' && resourceGroup=='$group')].[name, location, resourceGroup, powerState.code]" \
+        --output tsv
 }

@@ -2,9 +2,11 @@
 # minikube, a cluster on this machine. Options: https://minikube.sigs.k8s.io/docs/commands/ (start, status, stop, delete, profile)
 # Its profile has minikube's own name for it, so that the context is called as people know it.
 context=minikube
+context_cluster=minikube
 title=minikube
 cluster_title="the minikube cluster"
 still_paid="It only takes room on the disk; make -f mk.mak stop frees that."
+broken_cure="If its driver (Docker) does not run, start that. "
 wanted_nodes=1
 profile=(--profile minikube)
 
@@ -12,18 +14,29 @@ vendor_check() {
     need_cli minikube "https://minikube.sigs.k8s.io/docs/start/"
 }
 
-# The exit code is a sum of bits where something does not run, and 85 (GUEST_NOT_FOUND) where there is no profile:
-# https://minikube.sigs.k8s.io/docs/contrib/errorcodes/
+# The exit code is a sum of bits where something does not run or the kubeconfig does not fit, and 85 (GUEST_NOT_FOUND) where
+# there is no profile. Where there is a profile and no machine, it is 0 and nothing is said. Other lines may be news of a
+# newer minikube, or a warning about the kubeconfig.
+# https://minikube.sigs.k8s.io/docs/commands/status/ https://minikube.sigs.k8s.io/docs/contrib/errorcodes/
 vendor_state() {
     set -e
-    local said code=0
-    said=$(minikube status "${profile[@]}" --format '{{.Host}} {{.APIServer}}') || code=$?
-    case "$code $said" in
-        85*) say none ;;
-        *Nonexistent*) say broken ;;
-        "0 Running Running") say running ;;
-        *Running* | *Stopped* | *Paused*) say down ;;
-        *) die "minikube status says: $said" ;;
+    local said line code=0
+    said=$(minikube status "${profile[@]}" --format 'state: {{.Host}} {{.Kubelet}} {{.APIServer}}{{"\n"}}') || code=$?
+    if ((code == 85)); then
+        say none
+        return
+    fi
+    line=$(sed -n 's/^state: //p' <<<"$said")
+    case $line in
+        "Running Running Running") say running ;;
+        Running* | Paused* | InsufficientStorage*) say partial ;;
+        Stopped* | Saved*) say down ;;
+        Starting* | Stopping*) say busy ;;
+        Nonexistent* | Error* | Timeout*) say broken ;;
+        *)
+            ((code == 0)) || die "minikube status ends with $code and says: $said"
+            say broken
+            ;;
     esac
 }
 
@@ -33,7 +46,6 @@ vendor_create() {
         --disk-size "${NODE_DISK}g" --addons metrics-server
 }
 
-vendor_add_nodes() { vendor_create; }
 vendor_up() { minikube start "${profile[@]}"; }
 vendor_down() { minikube stop "${profile[@]}"; }
 
@@ -55,3 +67,5 @@ vendor_costs() {
 }
 
 vendor_clusters() { minikube profile list; }
+# Other profiles cost nothing either.
+vendor_others() { :; }
