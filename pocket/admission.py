@@ -10,6 +10,8 @@ from pocket.mesh.model import Snapshot
 from pocket.mesh.supported import SPECS
 from pocket.objects import FieldError, Obj
 
+_SCALES_NOTHING = "pocket scales nothing by itself, this object has no effect: use kubectl top and kubectl scale"
+
 
 class MeshAdmission:
     """`snapshot` gives the state that warnings (a route to a host that is not there) are judged by."""
@@ -23,4 +25,6 @@ class MeshAdmission:
 
     def warnings(self, obj: Obj) -> list[str]:
         """What is accepted but probably not meant."""
-        return admission.warnings(obj, self._snapshot())
+        if obj["kind"] == "HorizontalPodAutoscaler":
+            return [_SCALES_NOTHING]
+        return admission.warnings(obj, self._snapshot()) if obj["kind"] in SPECS else []

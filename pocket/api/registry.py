@@ -427,7 +427,7 @@ class Registry:
             raise errors.invalid(kind, str(obj["metadata"].get("name") or ""), found)
 
     def _admit(self, kind: Kind, obj: Obj) -> list[str]:
-        return [] if schema.is_builtin(kind) else self.admission.warnings(_stored(obj, kind))
+        return self.admission.warnings(_stored(obj, kind))
 
     def _refuse_dead_namespace(self, kind: Kind, name: str, namespace: str) -> None:
         found = self.store.find("Namespace", None, namespace)

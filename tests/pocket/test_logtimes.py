@@ -138,7 +138,7 @@ def test_thinning_keeps_the_end_of_what_it_thins(count: int) -> None:
     assert thinned[-1] == notes[-1]
     assert thinned == sorted(set(thinned), key=lambda note: note.end)
     assert thinned[-(count + 1) // 2 :] == notes[-(count + 1) // 2 :]
-    assert len(thinned) == count - (count // 2 + 1) // 2 or count < 4
+    assert len(thinned) == count - count // 2 // 2
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+
+from pocket.admission import MeshAdmission
+from pocket.mesh.model import Snapshot
+from pocket.objects import Obj
+
+
+def admission() -> MeshAdmission:
+    return MeshAdmission(Snapshot)
+
+
+def obj(kind: str, **spec: object) -> Obj:
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": "x", "namespace": "ns"}, "spec": spec}
+
+
+def test_an_autoscaler_is_told_that_it_scales_nothing() -> None:
+    assert ["kubectl scale" in warning for warning in admission().warnings(obj("HorizontalPodAutoscaler"))] == [True]
+
+
+def test_of_a_route_the_mesh_says_what_is_not_there() -> None:
+    routes = obj("VirtualService", hosts=["a"], http=[{"route": [{"destination": {"host": "nowhere"}}]}])
+    assert any("nowhere" in warning for warning in admission().warnings(routes))
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "Service", "Namespace"])
+def test_of_others_there_is_nothing_to_say(kind: str) -> None:
+    assert admission().warnings(obj(kind)) == []
