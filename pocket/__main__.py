@@ -2,6 +2,9 @@
 
 import sys
 
-from pocket.cli import main
+try:
+    from pocket.cli import main
+except KeyboardInterrupt:  # ^C while it is loaded: nothing has been done yet
+    sys.exit(130)
 
 sys.exit(main())

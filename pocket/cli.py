@@ -51,9 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _told(error: Exception) -> str:
     """The error in words; a write to an open file knows no name, so a full disk would not say which."""
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
-        home = os.environ.get("POCKET_HOME") or ".pocket"
-        return f"{error.strerror} on the disk of {home} (POCKET_HOME). Make room, then `make -f pocket.mak start`."
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        place = error.filename or f"{os.environ.get('POCKET_HOME') or '.pocket'} (POCKET_HOME)"
+        return f"{error.strerror} on the disk of {place}. Make room, then `make -f pocket.mak start`."
     return str(error)
 
 

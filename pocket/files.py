@@ -9,7 +9,7 @@ from pathlib import Path
 def write_private(path: Path, content: bytes) -> None:
     """Write a file that only its owner can read; a reader sees the old content or the new one, never half.
 
-    What cannot be written (a full disk) leaves the old file, and nothing beside it. Raises OSError.
+    What cannot be written (a full disk) leaves the old file, and nothing beside it. Raises OSError, which names `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -19,6 +19,6 @@ def write_private(path: Path, content: bytes) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
         temporary.replace(path)
-    except OSError:
+    except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise
+        raise OSError(error.errno, error.strerror, str(path)) from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -22,12 +23,14 @@ from pocket.client import ApiClient, answers
 from pocket.objects import Obj, name_of, namespace_of, uid_of
 from pocket.parts import Part
 from pocket.ports import is_free
+from pocket.rollouts import is_available, is_rolled_out, is_stuck, with_deployments
 from pocket.settings import CONTEXT, ROOT, Settings
 from pocket.store import Store
 
 _READY_WITHIN = 30.0  # seconds for one part
 _PODS_WITHIN = 90.0  # seconds for all Deployments that a restarted pocket finds
 _LOG_LINES = 15
+_FULL = 1 << 20  # bytes: with less left on the disk, that is probably what is wrong
 _TERMINAL = ("Succeeded", "Failed")
 
 
@@ -52,7 +55,7 @@ def control(settings: Settings) -> Part:
 def start(settings: Settings, say: Say) -> None:
     """Have a complete pocket running and its context current. Raises PocketError and what its parts raise."""
     _private_home(settings)
-    with _only_one(settings):
+    with _only_one(settings, say):
         listed = (
             (control(settings), "API server and controllers"),
             (parts.emulator(settings), "DynamoDB emulator"),
@@ -80,10 +83,9 @@ def start(settings: Settings, say: Say) -> None:
         kubeconfig.install(kubeconfig.file_to_write(), settings.api_url, authority.read_bytes(), token)
         say("kubectl's context", f'"{CONTEXT}", current, in {kubeconfig.file_to_write()}')
         api = ApiClient(settings.api_url, authority, token)
-        pods = _wait_for_deployments(settings, api, say)
-        say("ingress gateway", f"http://127.0.0.1:{settings.gateway_port}")
+        _wait_for_deployments(settings, api, say)
         _renew_envoys(settings, api, say)
-        say("Deployments", f"{pods} available")
+        say("ingress gateway", f"http://127.0.0.1:{settings.gateway_port}")
 
 
 async def stop(settings: Settings, say: Say) -> None:
@@ -96,7 +98,7 @@ async def stop(settings: Settings, say: Say) -> None:
     if not settings.home.exists():
         say("pocket", f"nothing at {settings.home}")
         return
-    with _only_one(settings):
+    with _only_one(settings, say):
         # First the control process, so that nobody starts again what is stopped here.
         if await supervisor.stop(settings, "control", grace=10):
             say("API server and controllers", "stopped")
@@ -129,11 +131,15 @@ def _private_home(settings: Settings) -> None:
 
 
 @contextmanager
-def _only_one(settings: Settings) -> Iterator[None]:
+def _only_one(settings: Settings, say: Say) -> Iterator[None]:
     """Two starts (or a start and a stop) at once would trip over each other: the second one waits."""
     settings.run.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (settings.run / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for", "another start or stop of this pocket, which is under way")
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
@@ -185,31 +191,46 @@ def _wait_for_part(settings: Settings, part: Part, what: str, authority: Path) -
         time.sleep(0.05)
 
 
-def _wait_for_deployments(settings: Settings, api: ApiClient, say: Say) -> int:
-    """Wait until every Deployment is available; those of an earlier run come back with the gateway."""
+def _wait_for_deployments(settings: Settings, api: ApiClient, say: Say) -> None:
+    """Wait until every Deployment is available; those of an earlier run come back with the gateway.
+
+    One whose pods cannot start is told and not waited for: without the gateway there is no cluster, but somebody's
+    program that crashes is no reason not to start one.
+    """
     deadline = time.monotonic() + _PODS_WITHIN
     told = time.monotonic()
+    gateway = f"{builtin.ISTIO_NAMESPACE}/{builtin.GATEWAY}"
     while True:
-        deployments = api.list("apps/v1", "deployments")
-        late = [
-            f"{namespace_of(obj)}/{name_of(obj)}"
-            for obj in deployments
-            if (obj.get("status") or {}).get("availableReplicas", 0) < obj["spec"].get("replicas", 1)
-            or (obj.get("status") or {}).get("observedGeneration", 0) < obj["metadata"]["generation"]
-        ]
-        if deployments and not late:
-            return len(deployments)
+        pods, replica_sets, deployments = _listed(api)
+        late = {_full_name(obj) for obj in deployments if not is_available(obj)}
+        owners = with_deployments(pods, replica_sets, deployments)
+        in_vain = {_full_name(owner) for pod, owner in owners if owner and is_stuck(pod)} - {gateway}
+        overdue = time.monotonic() > deadline
+        if deployments and (not late - in_vain or (overdue and gateway not in late)):
+            say("Deployments", f"{len(deployments) - len(late)} available")
+            if late:
+                say("not available", f"{', '.join(sorted(late))}: see `kubectl get pods -A` and `kubectl describe`")
+            return
         if supervisor.recorded(settings, "control") is None:
             raise PocketError(f"the control process ended.\n{_last_lines(settings, 'control')}")
-        if time.monotonic() > deadline:
+        if overdue:
             raise PocketError(
-                f"not available after {_PODS_WITHIN:.0f} s: {', '.join(late) or 'the ingress gateway'}."
-                f" See `kubectl get pods -A` and `kubectl describe`.\n{_last_lines(settings, 'control')}"
+                f"the ingress gateway is not available after {_PODS_WITHIN:.0f} s. See `kubectl get pods -A` and"
+                f" `kubectl describe`.\n{_last_lines(settings, 'control')}"
             )
         if time.monotonic() - told > 2:
             told = time.monotonic()
-            say("waiting for", ", ".join(late))
+            say("waiting for", ", ".join(sorted(late - in_vain)))
         time.sleep(0.1)
+
+
+def _listed(api: ApiClient) -> tuple[list[Obj], list[Obj], list[Obj]]:
+    """All pods, ReplicaSets and Deployments."""
+    return api.list("v1", "pods"), api.list("apps/v1", "replicasets"), api.list("apps/v1", "deployments")
+
+
+def _full_name(obj: Obj) -> str:
+    return f"{namespace_of(obj)}/{name_of(obj)}"
 
 
 def _renew_envoys(settings: Settings, api: ApiClient, say: Say) -> None:
@@ -217,14 +238,13 @@ def _renew_envoys(settings: Settings, api: ApiClient, say: Say) -> None:
     outdated = renew.outdated_pods(settings)
     if not outdated:
         return
-    listed = [api.list(*kind) for kind in (("v1", "pods"), ("apps/v1", "replicasets"), ("apps/v1", "deployments"))]
-    work = renew.work(outdated, *listed)
+    work = renew.work(outdated, *_listed(api))
     for deployment in work.restart:
-        name = f"{namespace_of(deployment)}/{name_of(deployment)}"
+        name = _full_name(deployment)
         say("renewing", f"Deployment {name}: its Envoys were started by an earlier pocket")
         generation = int(api.restart(deployment)["metadata"]["generation"])
         deadline = time.monotonic() + _PODS_WITHIN
-        while (now := _one(api, deployment)) and not renew.is_rolled_out(now, generation):
+        while (now := _one(api, deployment)) and not is_rolled_out(now, generation):
             if time.monotonic() > deadline:
                 raise PocketError(
                     f"Deployment {name}: its new pods are not available after {_PODS_WITHIN:.0f} s; what ran before"
@@ -246,7 +266,9 @@ def _last_lines(settings: Settings, name: str) -> str:
     if not path.exists():
         return f"(it has written no log: {path})"
     lines = path.read_text(errors="replace").splitlines()[-_LOG_LINES:]
-    return "\n".join([f"The end of {path}:", *(f"  {line}" for line in lines)])
+    free = shutil.disk_usage(settings.home).free
+    full = [f"The disk of {settings.home} has {free >> 10} KiB left: make room."] if free < _FULL else []
+    return "\n".join([f"The end of {path}:", *(f"  {line}" for line in lines), *full])
 
 
 # -- steps of stop ----------------------------------------------------------------------------------------------

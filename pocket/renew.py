@@ -13,6 +13,7 @@ from pocket.kubelet.inject import ENVOYS
 from pocket.mesh.revision import revision
 from pocket.objects import Obj, name_of, namespace_of, owner_of, uid_of
 from pocket.programs import envoy
+from pocket.rollouts import with_deployments
 from pocket.settings import Settings
 
 
@@ -46,30 +47,14 @@ def work(uids: set[str], pods: Sequence[Obj], replica_sets: Sequence[Obj], deplo
 
     A Job's pod ends by itself, and one on its way out is replaced already. A paused Deployment would not be rolled out.
     """
-    by_uid = {uid_of(obj): obj for obj in (*replica_sets, *deployments)}
     found: dict[str, Obj] = {}
     left = []
-    for pod in pods:
-        if uid_of(pod) not in uids or pod["metadata"].get("deletionTimestamp"):
-            continue
+    for pod, deployment in with_deployments(pods, replica_sets, deployments):
         owner = owner_of(pod)
-        if owner is not None and owner["kind"] == "Job":
+        if uid_of(pod) not in uids or pod["metadata"].get("deletionTimestamp") or (owner and owner["kind"] == "Job"):
             continue
-        above = owner_of(by_uid.get(str(owner["uid"]), {"metadata": {}})) if owner else None
-        deployment = by_uid.get(str(above["uid"])) if above else None
         if deployment is None or deployment["spec"].get("paused"):
             left.append(f"{namespace_of(pod)}/{name_of(pod)}")
         else:
             found[uid_of(deployment)] = deployment
     return Work(sorted(found.values(), key=lambda obj: (namespace_of(obj) or "", name_of(obj))), sorted(left))
-
-
-def is_rolled_out(deployment: Obj, generation: int) -> bool:
-    """Is a change that made this generation in force: as many pods as asked for, all of them new and available?
-
-    As `kubectl rollout status` judges.
-    """
-    status = deployment.get("status") or {}
-    replicas = deployment["spec"].get("replicas", 1)
-    counts = [int(status.get(name, 0)) for name in ("replicas", "updatedReplicas", "availableReplicas")]
-    return int(status.get("observedGeneration", 0)) >= generation and counts == [replicas] * 3

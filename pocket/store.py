@@ -279,5 +279,7 @@ def _open(path: Path | None) -> sqlite3.Connection:
         database.execute("CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL)")
     except sqlite3.DatabaseError as error:
         database.close()
-        raise StoreError(f"{path}: {error}. Remove it to begin with no objects.") from error
+        full = getattr(error, "sqlite_errorname", "") == "SQLITE_FULL"
+        cure = "Make room" if full else "Remove it to begin with no objects"
+        raise StoreError(f"{path}: {error}. {cure}.") from error
     return database

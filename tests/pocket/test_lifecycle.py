@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
@@ -122,6 +123,29 @@ def test_starting_again_changes_nothing(pocket: Pocket) -> None:
     before = sorted(pocket.marked())
     pocket.run("start")
     assert sorted(pocket.marked()) == before
+
+
+def test_what_cannot_start_is_told_and_holds_nothing_up(pocket: Pocket) -> None:
+    pocket.kubectl("create", "deployment", "broken", "--image=example.org/nobody-built-it:v1")
+    try:
+        pocket.kubectl("wait", "--for=jsonpath={.status.unavailableReplicas}=1", "deployment/broken", "--timeout=30s")
+        said = pocket.run("start").stdout
+        assert "not available: default/broken: see `kubectl get pods -A`" in said
+        assert "ingress gateway: http://" in said
+    finally:
+        pocket.kubectl("delete", "deployment", "broken")
+
+
+def test_a_second_start_waits_for_the_first_and_says_so(pocket: Pocket) -> None:
+    with (pocket.folder / "home" / "run" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        command = [sys.executable, "-m", "pocket", "start"]
+        second = subprocess.Popen(command, cwd=ROOT, env=pocket.env, stdout=subprocess.PIPE, text=True)
+        assert second.stdout is not None
+        assert "waiting for: another start or stop of this pocket" in second.stdout.readline()
+    out, _ = second.communicate(timeout=60)
+    assert second.returncode == 0, out
+    assert "ingress gateway" in out
 
 
 def test_a_control_process_that_was_killed_comes_back_and_takes_over(pocket: Pocket) -> None:

@@ -9,7 +9,7 @@ from pocket.mesh.revision import revision
 from pocket.objects import Obj, name_of
 from pocket.processes import ProcessId, _started
 from pocket.programs import envoy
-from pocket.renew import Work, is_rolled_out, outdated_pods, work
+from pocket.renew import Work, outdated_pods, work
 from pocket.settings import Settings
 
 
@@ -53,15 +53,6 @@ def test_what_goes_anyway_needs_nothing() -> None:
 def test_what_nobody_would_make_anew_is_named() -> None:
     uids, made = pods(obj("Pod", "p"), obj("Pod", "lone-1", LONE), obj("Pod", "held-1", SETS[2]))
     assert work(uids, made, [*SETS, LONE], DEPLOYMENTS) == Work([], ["ns/held-1", "ns/lone-1", "ns/p"])
-
-
-def test_rolled_out_as_kubectl_judges() -> None:
-    status = {"observedGeneration": 3, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2}
-    deployment = obj("Deployment", "a", spec={"replicas": 2}, status=status)
-    assert is_rolled_out(deployment, 3)
-    assert not is_rolled_out(deployment, 4), "the change has not been seen yet"
-    for field, value in (("replicas", 3), ("updatedReplicas", 1), ("availableReplicas", 1)):
-        assert not is_rolled_out({**deployment, "status": {**status, field: value}}, 3), field
 
 
 def test_outdated_is_what_runs_and_was_started_otherwise(tmp_path: Path) -> None:

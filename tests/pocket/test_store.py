@@ -1,13 +1,14 @@
 """The store: versions, conflicts, watches that resume, and a second life after a crash."""
 
 import asyncio
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from pocket import store as storage
 from pocket.objects import Obj
-from pocket.store import FEWEST, FRESH, AlreadyExists, Conflict, Expired, NotFound, Store
+from pocket.store import FEWEST, FRESH, AlreadyExists, Conflict, Expired, NotFound, Store, StoreError
 
 
 def pod(name: str, **labels: str) -> Obj:
@@ -184,3 +185,17 @@ def test_a_write_that_failed_leaves_watches_at_rest(monkeypatch: pytest.MonkeyPa
         return await watcher
 
     assert asyncio.run(asyncio.wait_for(story(), 5)) == [("ADDED", "a")]
+
+
+def test_a_full_disk_is_no_broken_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full:
+        def execute(self, _: str) -> None:
+            error = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorname = "SQLITE_FULL"
+            raise error
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr(sqlite3, "connect", lambda *_, **__: Full())
+    with pytest.raises(StoreError, match=r"store.sqlite: database or disk is full. Make room\.$"):
+        Store(tmp_path / "store.sqlite")
