@@ -38,8 +38,7 @@ class Meter:
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
-        self._before: Look | None = None
-        self._last: Look | None = None
+        self._looks: tuple[Look | None, Look | None] = (None, None)  # one value: other threads read it
 
     async def run(self) -> None:
         """Without end."""
@@ -49,21 +48,22 @@ class Meter:
 
     def add(self, taken: Look) -> None:
         """The next look."""
-        self._before, self._last = self._last, taken
+        self._looks = self._looks[1], taken
 
     def pods(self, wanted: Mapping[str, Mapping[str, str]]) -> dict[str, Figures]:
         """Figures of pods `uid -> (container -> mark)`; those that have none yet are left out. Takes some ms."""
-        if self._before is None or self._last is None:
+        before, last = self._looks
+        if before is None or last is None:
             return {}
-        used = cores(self._before, self._last)
+        used = cores(before, last)
         known = {
             uid: marks for uid, marks in wanted.items() if marks and all(mark in used for mark in marks.values())
         }
         memory = _memory(self._prefix, {mark for marks in known.values() for mark in marks.values()})
         return {
             uid: Figures(
-                self._last.taken,
-                self._last.monotonic - self._before.monotonic,
+                last.taken,
+                last.monotonic - before.monotonic,
                 {name: Usage(used[mark], memory[mark]) for name, mark in marks.items()},
             )
             for uid, marks in known.items()
@@ -72,12 +72,13 @@ class Meter:
 
     def machine(self) -> Figures | None:
         """Of the whole machine, as its only "container" `node`; None until there are any."""
-        if self._before is None or self._last is None:
+        before, last = self._looks
+        if before is None or last is None:
             return None
-        window = self._last.monotonic - self._before.monotonic
-        busy = max(self._last.machine - self._before.machine, 0.0) / window
+        window = last.monotonic - before.monotonic
+        busy = max(last.machine - before.machine, 0.0) / window
         memory = psutil.virtual_memory()
-        return Figures(self._last.taken, window, {"node": Usage(busy, memory.total - memory.available)})
+        return Figures(last.taken, window, {"node": Usage(busy, memory.total - memory.available)})
 
 
 def cores(before: Look, after: Look) -> dict[str, float]:

@@ -20,6 +20,7 @@ _BUSY = """
 import os, sys, time
 if sys.argv[1] == "child" and os.fork() == 0:
     os.execvpe(sys.executable, [sys.executable, *sys.orig_argv[1:-1], "itself"], {})  # without our mark
+while not os.path.exists("go"): time.sleep(0.01)
 begin = time.process_time()
 while time.process_time() - begin < 0.3: pass
 memory = bytearray(64 << 20)
@@ -75,6 +76,7 @@ def test_real_processes(tmp_path: Path, prefix: str, who: str) -> None:
     for mark, argv in ((busy, [sys.executable, "-c", _BUSY, who]), (idle, ["sleep", "600"])):
         processes.spawn(argv, cwd=tmp_path, env=dict(os.environ), log=log, name=mark, exit_file=tmp_path / "exit")
     before = usage.look(prefix)
+    (tmp_path / "go").touch()
     count = 2 if who == "child" else 1
     end = time.monotonic() + 30
     while log.read_text().count("done") < count:
