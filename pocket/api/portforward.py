@@ -124,6 +124,7 @@ class _Session:
             case spdy.Reset(stream):
                 if connection := self._connections.pop(stream, None):
                     connection.cancel()
+                    await self._close_error(connection)  # the client waits for it
             case spdy.Ping(number) if number % 2:  # the even ones would be ours
                 await self.send(frame)
 
@@ -139,29 +140,35 @@ class _Session:
             self._halves[request] = frame.stream, port
             return
         error_stream, port = self._halves.pop(request)
-        connection = _Connection(self, frame.stream)
+        connection = _Connection(self, frame.stream, error_stream)
         self._connections[frame.stream] = connection
-        task = asyncio.create_task(self._forward(connection, error_stream, port))
+        task = asyncio.create_task(self._forward(connection, port))
         self._tasks.add(task)
         connection.cancel = task.cancel
         task.add_done_callback(self._tasks.discard)
 
-    async def _forward(self, connection: _Connection, error_stream: int, port: int) -> None:
+    async def _forward(self, connection: _Connection, port: int) -> None:
         """One connection, from its beginning to its end."""
         try:
             problem = await connection.run(self._address(port), port)
             if problem:
                 pod = self._pod
                 message = f"error forwarding port {port} to pod {name_of(pod)}, uid {uid_of(pod)}: {problem}"
-                await self.send(spdy.Data(error_stream, message.encode()))
+                await self.send(spdy.Data(connection.error_stream, message.encode()))
             await self.send(spdy.Data(connection.stream, b"", fin=True))
-            await self.send(spdy.Data(error_stream, b"", fin=True))
+            await self._close_error(connection)
             await connection.rest()
         except ConnectionError:
             pass  # the client has gone, `run` sees it too
         finally:
             connection.close()
             self._connections.pop(connection.stream, None)
+
+    async def _close_error(self, connection: _Connection) -> None:
+        """Say, once, that no more is to be heard about the connection."""
+        if not connection.told:
+            connection.told = True
+            await self.send(spdy.Data(connection.error_stream, b"", fin=True))
 
     def _address(self, port: int) -> Address | None:
         try:
@@ -171,11 +178,13 @@ class _Session:
 
 
 class _Connection:
-    """One data stream and the process at its other end."""
+    """A data stream with its error stream, and the process at its other end."""
 
-    def __init__(self, session: _Session, stream: int) -> None:
+    def __init__(self, session: _Session, stream: int, error_stream: int) -> None:
         self._session = session
         self.stream = stream
+        self.error_stream = error_stream
+        self.told = False  # the error stream is closed
         self.cancel: Callable[[], object] = lambda: None  # set by who runs it
         self._input: asyncio.Queue[bytes | None] = asyncio.Queue(_QUEUED)
         self._writer: asyncio.StreamWriter | None = None
@@ -200,9 +209,8 @@ class _Connection:
             refused = isinstance(error, ConnectionRefusedError | FileNotFoundError)
             return _refused(port) if refused else f"failed to connect to localhost:{port}: {error}"
         self._carrying = asyncio.create_task(self._carry(self._writer))
-        with contextlib.suppress(ConnectionResetError):  # as a kubelet: the end of this connection, and of no other
-            while chunk := await reader.read(_CHUNK):
-                await self._session.send(spdy.Data(self.stream, chunk))
+        while chunk := await _read(reader):
+            await self._session.send(spdy.Data(self.stream, chunk))
         return ""
 
     async def _carry(self, writer: asyncio.StreamWriter | None) -> None:
@@ -241,6 +249,13 @@ def _port(headers: Mapping[str, str]) -> int | None:
 def _refused(port: int) -> str:
     # The words of containerd (pkg/cri/server, portForward).
     return f"failed to connect to localhost:{port}: dial tcp4 127.0.0.1:{port}: connect: connection refused"
+
+
+async def _read(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.read(_CHUNK)
+    except OSError:
+        return b""  # broken off: as with a kubelet, the end of this connection, and of no other
 
 
 async def _dial(address: Address) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -382,7 +382,7 @@ def test_half_a_connection_ends_alone(cluster: Cluster) -> None:
         assert frames(connection, 2) == [spdy.SynReply(1), spdy.SynReply(3)]
         connection.sendall(encoder.encode(spdy.Reset(3)) + encoder.encode(spdy.Ping(1)))
         assert ended.wait(20)
-        assert frames(connection, 1) == [spdy.Ping(1)]
+        assert frames(connection, 2) == [spdy.Data(1, b"", fin=True), spdy.Ping(1)]
 
 
 def test_another_stream_protocol_is_refused(cluster: Cluster) -> None:
