@@ -20,7 +20,7 @@ export PATH
 help:
 	@sed -nE 's/^## ([^:]+): (.*)/\1\t\2/p' clusters.mak | awk -F'\t' '{ printf "  %-8s %s\n", $$1, $$2 }'
 
-## start: make the cluster, or what is missing of it, and make its context current; again: changes nothing
+## start: make the cluster, or bring its nodes back, and make its context current; again: changes nothing
 .PHONY: start
 start:
 	@tools/vendor.sh $(VENDOR) start

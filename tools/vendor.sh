@@ -3,7 +3,7 @@
 # What eks.mak, az.mak, gcp.mak and mk.mak run. Here is what the verbs mean; tools/clusters/VENDOR.sh says how it is done:
 #
 #   context, title, cluster_title     the context's name; the vendor's and the cluster's name for people
-#   context_cluster           a pattern: what the kubeconfig calls this very cluster
+#   context_part, context_pattern     what the context's cluster (or user) is called in the kubeconfig if it is this very cluster's
 #   vendor_check              are the CLIs there and logged in? Else die, or missing_cli
 #   vendor_state              prints one of
 #                               none      there is no such cluster
@@ -82,7 +82,7 @@ unless_missing() {
 }
 
 # What the vendor's file must set, and what it may leave as it is here.
-context="" context_cluster="" title="" cluster_title="" still_paid="" broken_cure="" wanted_nodes=$nodes
+context="" context_part=cluster context_pattern="" title="" cluster_title="" still_paid="" broken_cure="" wanted_nodes=$nodes
 vendor_whole() { :; }
 vendor_nodes() { :; }
 # shellcheck source=/dev/null
@@ -136,9 +136,9 @@ context_has() { kubectl config view -o "jsonpath={.contexts[?(@.name==\"$context
 need_context() {
     local stands_for
     has_context || die "${1:-}this machine has no context $context: make -f $vendor.mak start"
-    stands_for=$(context_has cluster)
+    stands_for=$(context_has "$context_part")
     # shellcheck disable=SC2053  # a pattern
-    [[ $stands_for == $context_cluster ]] ||
+    [[ $stands_for == $context_pattern ]] ||
         die "${1:-}the context $context stands for another cluster ($stands_for): make -f $vendor.mak start makes it stand for this one"
 }
 
@@ -179,7 +179,11 @@ start() {
             say "$cluster_title is not up: bringing it back"
             vendor_up
             ;;
-        running) vendor_whole ;;
+        running)
+            vendor_whole
+            # It has the size that it has, whatever NODES says by now; down and up change it.
+            wanted_nodes=1
+            ;;
     esac
     vendor_credentials
     need_context "it runs, but "
@@ -273,9 +277,9 @@ clear_load_balancers() {
 remove_context() {
     local name kind known
     has_context || return 0
-    name=$(context_has cluster)
+    name=$(context_has "$context_part")
     # shellcheck disable=SC2053  # a pattern
-    if [[ $name != $context_cluster ]]; then
+    if [[ $name != $context_pattern ]]; then
         say "the context $context stands for another cluster ($name), and stays"
         return
     fi

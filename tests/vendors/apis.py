@@ -9,14 +9,21 @@ import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+
+def _eks(name: str) -> dict[str, object]:
+    arn = f"arn:aws:eks:us-west-2:123456789012:cluster/{name}"
+    reached = {"endpoint": "https://127.0.0.1:1", "certificateAuthority": {"data": "Yw=="}}
+    return {"cluster": {"name": name, "status": "ACTIVE", "arn": arn, **reached}}
+
+
 EKS = {
     "/clusters": (200, {"clusters": ["c756", "other"]}),
-    "/clusters/c756": (200, {"cluster": {"name": "c756", "status": "ACTIVE"}}),
+    "/clusters/c756": (200, _eks("c756")),
     "/clusters/c756/node-groups/c756": (
         200, {"nodegroup": {"status": "ACTIVE", "scalingConfig": {"minSize": 0, "maxSize": 2, "desiredSize": 2}}},
     ),
     "/clusters/c756/addons": (200, {"addons": ["coredns", "kube-proxy", "metrics-server", "vpc-cni"]}),
-    "/clusters/asleep": (200, {"cluster": {"name": "asleep", "status": "ACTIVE"}}),
+    "/clusters/asleep": (200, _eks("asleep")),
     "/clusters/asleep/node-groups/asleep": (
         200, {"nodegroup": {"status": "ACTIVE", "scalingConfig": {"minSize": 0, "maxSize": 2, "desiredSize": 0}}},
     ),
@@ -54,7 +61,8 @@ XML = {
 
 
 def _gke(name: str, zone: str, nodes: int) -> dict[str, object]:
-    cluster: dict[str, object] = {"name": name, "status": "RUNNING", "location": zone, "zone": zone}
+    reached = {"endpoint": "127.0.0.1", "masterAuth": {"clusterCaCertificate": "Yw=="}}
+    cluster: dict[str, object] = {"name": name, "status": "RUNNING", "location": zone, "zone": zone, **reached}
     return {**cluster, "currentNodeCount": nodes} if nodes else cluster
 
 

@@ -90,8 +90,7 @@ if name == "kubectl" and arguments[:1] == ["config"]:
 for pattern, output, code, states, leads_to, context in world["rules"]:
     if re.search(pattern, line) and (not states or state in states):
         if context:
-            cluster = world["clusters"].get(context, f"cluster-{context}")
-            kube["contexts"][context] = {"cluster": cluster, "user": f"user-{context}"}
+            kube["contexts"][context] = dict(zip(("cluster", "user"), world["entries"][context]))
             kube["current"] = context
         world["states"][family] = leads_to or state
         end(output, code)
@@ -99,12 +98,12 @@ end(f"error: the stand-in does not know: {line}\n", 99)
 '''
 
 
-# What each context's cluster is called in a kubeconfig, as the vendors' CLIs do it.
-CLUSTERS = {
-    "aws756": "arn:aws:eks:us-west-2:123456789012:cluster/c756", "az756": "c756",
-    "gcp756": "gke_my-project_us-west1-a_c756", "gke_my-project_us-west1-a_c756": "gke_my-project_us-west1-a_c756",
-    "minikube": "minikube",
+_ARN, _GKE = "arn:aws:eks:us-west-2:123456789012:cluster/c756", "gke_my-project_us-west1-a_c756"
+ENTRIES = {
+    "aws756": (_ARN, _ARN), "az756": ("az756", "clusterUser_c756_c756"), "gcp756": (_GKE, _GKE), _GKE: (_GKE, _GKE),
+    "minikube": ("minikube", "minikube"), "other": ("cluster-other", "user-other"),
 }  # fmt: skip
+"""What each context's cluster and user are called in a kubeconfig, as the vendors' CLIs do it."""
 
 
 HANGS = -1
@@ -137,7 +136,7 @@ class Clouds:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }  # fmt: skip
         world = {"states": {}, "rules": [], "kube": {}, "count": 0, "fail_at": 0, "main": self.main}
-        self._write({**world, "clusters": CLUSTERS})
+        self._write({**world, "entries": ENTRIES})
         self.world("none")
 
     def _read(self) -> dict[str, object]:
@@ -164,7 +163,7 @@ class Clouds:
 
     def world(self, state: str, *contexts: str, fail_at: int = 0) -> None:
         """Begin anew: the cluster is in this state, the kubeconfig has these contexts, the last one is current."""
-        known = {name: {"cluster": CLUSTERS.get(name, f"cluster-{name}"), "user": f"user-{name}"} for name in contexts}
+        known = {name: dict(zip(("cluster", "user"), ENTRIES[name], strict=True)) for name in contexts}
         kube = {self.main: {"contexts": known, "current": contexts[-1] if contexts else ""}}
         states = dict.fromkeys(VENDORS, state)
         self._write({**self._read(), "states": states, "kube": kube, "count": 0, "fail_at": fail_at})
@@ -195,14 +194,15 @@ class Clouds:
         assert isinstance(kube, dict)
         return kube
 
-    def cluster_of(self, context: str) -> str:
-        """What the kubeconfig calls the cluster of a context."""
-        return self._kube()[self.main]["contexts"][context]["cluster"]  # type: ignore[index]
+    def entries(self, context: str) -> tuple[str, str]:
+        """What the kubeconfig calls the cluster and the user of a context."""
+        found: dict[str, str] = self._kube()[self.main]["contexts"][context]  # type: ignore[assignment]
+        return found["cluster"], found["user"]
 
-    def stands_for(self, context: str, cluster: str) -> None:
+    def stands_for(self, context: str, cluster: str, user: str) -> None:
         """The context is another cluster's."""
         kube = self._kube()
-        kube[self.main]["contexts"][context]["cluster"] = cluster  # type: ignore[index]
+        kube[self.main]["contexts"][context] = {"cluster": cluster, "user": user}  # type: ignore[assignment]
         self._write({**self._read(), "kube": kube})
 
     @property

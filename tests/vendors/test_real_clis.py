@@ -21,6 +21,7 @@ from tests.vendors.apis import serve
 from tests.vendors.clouds import CONTEXTS, Clouds
 
 GOLDEN = Path(__file__).parent / "golden"
+KUBECTL = Path(__file__).resolve().parents[2] / ".venv/bin/kubectl"
 LOGGED_OUT = {
     "aws": r"Unable to locate credentials",
     "gcloud": r"do not currently have an active account|\(unset\)",
@@ -132,3 +133,22 @@ def test_answers_are_read_as_they_come(with_apis: Clouds, cli: str, name: str, l
     assert "down\n" in with_apis.make(f"{name}.mak", "status", "CLUSTER=asleep").stdout
     if name == "gcp":  # the stand-in of CloudFormation has stacks whatever the cluster is called
         assert "there is none" in with_apis.make("gcp.mak", "status", "CLUSTER=nowhere").stdout
+
+
+@pytest.mark.parametrize(("cli", "name"), [("aws", "eks"), ("gcloud", "gcp")])
+def test_the_context_is_known_by_what_the_vendor_calls_it(with_apis: Clouds, cli: str, name: str) -> None:
+    """With the real CLI, the real kubectl's `config` and a real kubeconfig."""
+    if not shutil.which(cli):
+        pytest.skip(f"{cli} is not installed")
+    stand_in = with_apis.folder / "kubectl"
+    stand_in.write_text(f'#!/bin/sh\ncase $1 in config) exec "{KUBECTL}" "$@";; *) echo True; echo True;; esac\n')
+    for _ in range(2):
+        done = with_apis.make(f"{name}.mak", "start")
+        assert done.returncode == 0, done.stdout + done.stderr
+        text = Path(with_apis.main).read_text()
+        assert f"current-context: {CONTEXTS[name]}" in text
+        assert len(re.findall(r"^- context:", text, re.MULTILINE)) == 1
+    assert with_apis.make(f"{name}.mak", "status").returncode == 0
+    assert with_apis.make(f"{name}.mak", "cd").returncode == 0
+    other = with_apis.make(f"{name}.mak", "cd", "CLUSTER=asleep")
+    assert f"the context {CONTEXTS[name]} stands for another cluster" in other.stderr

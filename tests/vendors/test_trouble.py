@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.vendors.clouds import CLUSTERS, CONTEXTS, VENDORS, Clouds
+from tests.vendors.clouds import CONTEXTS, ENTRIES, VENDORS, Clouds
 from tests.vendors.test_verbs import CHANGES, begin
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,9 +68,9 @@ def test_no_network_and_a_wrong_region_are_not_called_logged_out(vendor: Clouds,
 
 # -- kubeconfigs ------------------------------------------------------------------------------------------------------
 
+_ARN, _GKE = "arn:aws:eks:us-west-2:123456789012:cluster/other", "gke_my-project_us-east1-b_c756"
 OTHERS = {
-    "eks": "arn:aws:eks:us-west-2:123456789012:cluster/other", "az": "other", "gcp": "gke_my-project_us-east1-b_c756",
-    "mk": "other",
+    "eks": (_ARN, _ARN), "az": ("az756", "clusterUser_other_other"), "gcp": (_GKE, _GKE), "mk": ("else", "else"),
 }  # fmt: skip
 
 
@@ -80,37 +80,38 @@ def test_a_context_of_our_name_that_stands_for_another_cluster(vendor: Clouds, n
 
     def again() -> None:
         begin(vendor, name, "running", True)
-        vendor.stands_for(context, OTHERS[name])
+        vendor.stands_for(context, *OTHERS[name])
 
+    called = OTHERS[name][name == "az"]
     for verb in ("status", "cd"):
         again()
         done = vendor.make(f"{name}.mak", verb)
         assert done.returncode != 0
-        assert f"the context {context} stands for another cluster ({OTHERS[name]})" in done.stderr
+        assert f"the context {context} stands for another cluster ({called})" in done.stderr
         assert not [call for call in vendor.calls if "get nodes" in call]
     again()
     assert vendor.make(f"{name}.mak", "start").returncode == 0
     assert vendor.contexts == (sorted([context, "other"]), context)
-    assert vendor.cluster_of(context) == CLUSTERS[context]
+    assert vendor.entries(context) == ENTRIES[context]
     again()
     done = vendor.make(f"{name}.mak", "stop")
     assert done.returncode == 0, done.stderr
     assert vendor.state == "none"
-    assert f"stands for another cluster ({OTHERS[name]}), and stays" in done.stdout
+    assert f"stands for another cluster ({called}), and stays" in done.stdout
     assert vendor.contexts[0] == sorted([context, "other"])
-    assert vendor.cluster_of(context) == OTHERS[name]
+    assert vendor.entries(context) == OTHERS[name]
 
 
 def kubeconfig(current: str, *names: str) -> str:
     """A kubeconfig as kubectl writes it, with a cluster, a user and a context for each name."""
     here = "cluster: {server: 'https://127.0.0.1:1'}"
-    clusters = {name: CLUSTERS.get(name, name) for name in names}
-    contexts = (f"{{name: {x}, context: {{cluster: {cluster}, user: {x}-u}}}}" for x, cluster in clusters.items())
+    entries = {name: ENTRIES.get(name, (name, f"{name}-u")) for name in names}
+    contexts = (f"{{name: {name}, context: {{cluster: {x}, user: {y}}}}}" for name, (x, y) in entries.items())
     return f"""apiVersion: v1
 kind: Config
 current-context: {current}
-clusters: [{", ".join(f"{{name: {cluster}, {here}}}" for cluster in clusters.values())}]
-users: [{", ".join(f"{{name: {name}-u, user: {{token: t}}}}" for name in names)}]
+clusters: [{", ".join(f"{{name: {x}, {here}}}" for x, _ in entries.values())}]
+users: [{", ".join(f"{{name: {y}, user: {{token: t}}}}" for _, y in entries.values())}]
 contexts: [{", ".join(contexts)}]
 """
 
@@ -124,14 +125,15 @@ def test_the_context_goes_from_real_kubeconfigs(vendor: Clouds, name: str, tmp_p
     context = CONTEXTS[name]
     for ours_in_first in (True, False):
         first.write_text(kubeconfig(context, context if ours_in_first else "one", "two"))
-        second.write_text(kubeconfig(context, *(["other"] if ours_in_first else [context, "other"])))
+        second.write_text(kubeconfig(context, *(["three"] if ours_in_first else [context, "three"])))
         vendor.world("running")
         done = vendor.make(f"{name}.mak", "stop", KUBECONFIG=f"{first}:{second}")
         assert done.returncode == 0, done.stderr
         left = first.read_text() + second.read_text()
         assert context not in left
+        assert "clusterUser" not in left
         assert left.count("server:") == (2 if ours_in_first else 3), "the others' clusters stay"
-        assert re.findall(r"name: (\w+)-u", left) == (["two", "other"] if ours_in_first else ["one", "two", "other"])
+        assert re.findall(r"name: (\w+)-u", left) == (["two", "three"] if ours_in_first else ["one", "two", "three"])
 
 
 # -- what will not go -------------------------------------------------------------------------------------------------

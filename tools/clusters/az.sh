@@ -7,7 +7,9 @@ group=$cluster
 node_group=$cluster-nodes
 mark=made-by=c756-start
 context=az756
-context_cluster=$cluster
+# az calls the cluster as the context, so only the user says whose it is: clusterUser_GROUP_NAME.
+# https://learn.microsoft.com/azure/aks/control-kubeconfig-access
+context_part=user context_pattern="cluster*_${group}_$cluster"
 title="Azure AKS"
 cluster_title="AKS cluster $cluster in $place"
 still_paid="Load balancers, public addresses and disks go on costing; make -f az.mak stop ends that."

@@ -5,7 +5,7 @@
 region=${REGION:?set it in config.mak and use make}
 context=aws756
 # https://docs.aws.amazon.com/cli/latest/reference/eks/update-kubeconfig.html: it calls the cluster by its ARN.
-context_cluster="arn:aws*:eks:$region:*:cluster/$cluster"
+context_pattern="arn:aws*:eks:$region:*:cluster/$cluster"
 title="Amazon EKS"
 cluster_title="EKS cluster $cluster in $region"
 still_paid="The control plane, load balancers (an NLB for the gateway) and their addresses go on costing; make -f eks.mak stop ends that."

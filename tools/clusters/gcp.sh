@@ -5,7 +5,7 @@
 zone=${GCP_ZONE:?set it in config.mak and use make}
 context=gcp756
 # https://cloud.google.com/kubernetes-engine/docs/how-to/cluster-access-for-kubectl
-context_cluster="gke_*_${zone}_$cluster"
+context_pattern="gke_*_${zone}_$cluster"
 title="Google GKE"
 cluster_title="GKE cluster $cluster in $zone"
 still_paid="The control plane and load balancers go on costing; make -f gcp.mak stop ends that."

@@ -2,7 +2,7 @@
 # minikube, a cluster on this machine. Options: https://minikube.sigs.k8s.io/docs/commands/ (start, status, stop, delete, profile)
 # Its profile has minikube's own name for it, so that the context is called as people know it.
 context=minikube
-context_cluster=minikube
+context_pattern=minikube
 title=minikube
 cluster_title="the minikube cluster"
 still_paid="It only takes room on the disk; make -f mk.mak stop frees that."
