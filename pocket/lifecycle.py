@@ -34,6 +34,20 @@ _FULL = 1 << 20  # bytes: with less left on the disk, that is probably what is w
 _TERMINAL = ("Succeeded", "Failed")
 
 
+# A control process that was killed (by a signal: its exit code is 128 or more) is started again, as it starts the other
+# parts again; one that ends by itself has said why, and would again. SIGTERM is handed on to it.
+_AGAIN = """\
+trap 'stop=yes; kill -TERM $pid 2>/dev/null' TERM
+while [ -z "$stop" ]; do
+  "$@" & pid=$!
+  while wait $pid; code=$?; kill -0 $pid 2>/dev/null; do :; done
+  [ $code -lt 128 ] && exit $code
+  echo "the control process was killed ($code); it is started again"
+  sleep 1
+done
+"""
+
+
 class PocketError(Exception):
     """Something that stops pocket from starting or stopping; the message says what, why, and what to do."""
 
@@ -48,8 +62,9 @@ def control(settings: Settings) -> Part:
     environ["PYTHONPATH"] = str(ROOT)
     environ["POCKET_HOME"] = str(settings.home)
     argv = [sys.executable, "-m", "pocket.control"]
-    fingerprint = parts.fingerprint(argv, *_sources())
-    return Part("control", argv, settings.home, environ, f"{settings.api_url}/readyz", fingerprint)
+    fingerprint = parts.fingerprint(argv, _AGAIN.encode(), *_sources())
+    loop = ["/bin/sh", "-c", _AGAIN, "pocket", *argv]
+    return Part("control", loop, settings.home, environ, f"{settings.api_url}/readyz", fingerprint)
 
 
 def start(settings: Settings, say: Say) -> None:

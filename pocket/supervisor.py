@@ -54,6 +54,7 @@ def start(settings: Settings, part: Part) -> ProcessId:
     """Start it and write down that we did. Raises ProcessError, and OSError where it cannot be written down; it does
     not run then."""
     settings.run.mkdir(parents=True, exist_ok=True, mode=0o700)
+    processes.kill_marked(mark_of(settings, part.name))  # what is left of an earlier one has its port
     process = processes.spawn(
         part.argv, cwd=part.cwd, env=part.env, log=log_file(settings, part.name), name=mark_of(settings, part.name)
     )
@@ -71,8 +72,9 @@ async def stop(settings: Settings, name: str, grace: float) -> bool:
     process = recorded(settings, name)
     if process is not None:
         await processes.terminate(process, grace)
+    left = processes.kill_marked(mark_of(settings, name))  # whose record or shell was lost
     record_file(settings, name).unlink(missing_ok=True)
-    return process is not None
+    return process is not None or bool(left)
 
 
 async def keep_running(settings: Settings, part: Part) -> None:

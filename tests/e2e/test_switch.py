@@ -38,11 +38,12 @@ def set_weights(cluster: Cluster, first: int, second: int) -> None:
 
 
 def kill_control(cluster: Cluster) -> None:
-    """SIGKILL to the control process and the shell that watches it, as a crash of the machine's owner would have it."""
+    """SIGKILL to the control process and the shells that watch it, so that nobody starts it again."""
     record = json.loads((Path(cluster.env["POCKET_HOME"]) / "run" / "control.json").read_text())
-    watcher = psutil.Process(record["pid"])
-    processes = [watcher, *watcher.children()]  # not its grandchildren: those are the pods
-    assert any("pocket.control" in process.cmdline() for process in processes)
+    shim = psutil.Process(record["pid"])
+    (loop,) = shim.children()
+    processes = [shim, loop, *loop.children()]  # not their grandchildren: those are the pods
+    assert processes[-1].cmdline()[1:] == ["-m", "pocket.control"]
     for process in processes:
         process.kill()
 

@@ -86,6 +86,13 @@ def pocket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pocket]:
         yield made
 
 
+def control_processes(pocket: Pocket) -> list[psutil.Process]:
+    """The control process and the shells that watch it, those first."""
+    shim = psutil.Process(pocket.pid("control"))
+    (loop,) = shim.children()
+    return [shim, loop, *loop.children()]
+
+
 def answers(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
@@ -148,12 +155,29 @@ def test_a_second_start_waits_for_the_first_and_says_so(pocket: Pocket) -> None:
     assert "ingress gateway" in out
 
 
-def test_a_control_process_that_was_killed_comes_back_and_takes_over(pocket: Pocket) -> None:
-    watcher = psutil.Process(pocket.pid("control"))
-    others = set(pocket.marked()) - {watcher.pid, *(child.pid for child in watcher.children())}
-    for process in (*watcher.children(), watcher):
+def test_a_control_process_that_was_killed_is_started_again(pocket: Pocket) -> None:
+    shells = set(control_processes(pocket))
+    (control,) = (process for process in shells if process.name().startswith("python"))
+    others = set(pocket.marked()) - {control.pid}
+    control.kill()
+    deadline = time.monotonic() + 30
+    while answers(pocket.port_base) and control.is_running():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    while not answers(pocket.port_base):
+        assert time.monotonic() < deadline, "it did not come back"
+        time.sleep(0.1)
+    assert "istio-ingressgateway" in pocket.kubectl("get", "pods", "-A")
+    assert others <= set(pocket.marked())
+    assert "was killed (137); it is started again" in pocket.run("logs", "control").stdout
+
+
+def test_a_control_process_that_was_killed_with_its_shells_is_brought_back_by_start(pocket: Pocket) -> None:
+    ended = control_processes(pocket)
+    others = set(pocket.marked()) - {process.pid for process in ended}
+    for process in ended:
         process.kill()
-    watcher.wait(10)
+    psutil.wait_procs(ended, timeout=10)
     pods = [process.pid for process in map(psutil.Process, sorted(others)) if process.is_running()]
     assert sorted(pods) == sorted(others), "the pods, Prometheus and the emulator run on"
     pocket.run("start")

@@ -6,7 +6,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,6 +43,25 @@ def test_what_would_be_started_otherwise_today_is_outdated(settings: Settings) -
     supervisor.start(settings, part)
     assert not supervisor.is_outdated(settings, part)
     assert supervisor.is_outdated(settings, replace(part, fingerprint="two"))
+
+
+def test_what_an_earlier_one_left_behind_goes_first(settings: Settings) -> None:
+    first = supervisor.start(settings, sleeper(settings))
+    mark = supervisor.mark_of(settings, "sleeper")
+    wait_for(lambda: len(processes.marked(mark)) == 2)
+    os.kill(first.pid, signal.SIGKILL)  # the shell that waits for it: the program itself runs on
+    wait_for(lambda: len(processes.marked(mark)) == 1)
+    ((left, _),) = processes.marked(mark)
+    assert supervisor.recorded(settings, "sleeper") is None
+    supervisor.start(settings, sleeper(settings))
+    assert left not in {pid for pid, _ in processes.marked(mark)}
+
+
+def wait_for(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
 
 
 def test_a_torn_record_is_no_process(settings: Settings) -> None:
