@@ -235,7 +235,7 @@ def _wait_for_deployments(settings: Settings, api: ApiClient, say: Say) -> None:
             )
         if time.monotonic() - told > 2:
             told = time.monotonic()
-            say("waiting for", ", ".join(sorted(late - in_vain)))
+            say("waiting for", ", ".join(sorted(late - in_vain)) or gateway)
         time.sleep(0.1)
 
 
@@ -258,22 +258,24 @@ def _renew_envoys(settings: Settings, api: ApiClient, say: Say) -> None:
         name = _full_name(deployment)
         say("renewing", f"Deployment {name}: its Envoys were started by an earlier pocket")
         generation = int(api.restart(deployment)["metadata"]["generation"])
-        deadline = time.monotonic() + _PODS_WITHIN
-        while (now := _one(api, deployment)) and not is_rolled_out(now, generation):
-            if time.monotonic() > deadline:
-                raise PocketError(
-                    f"Deployment {name}: its new pods are not available after {_PODS_WITHIN:.0f} s; what ran before"
-                    f" serves on. See `kubectl -n {namespace_of(deployment)} describe pods`, then run this again."
-                )
-            time.sleep(0.1)
+        if is_available(deployment) and not _comes_to_be(api, deployment, generation):
+            say("not renewed", f"{name}: its new pods do not start; what ran before serves on. See `kubectl describe`")
     if work.left:
         say("not renewed", f"{', '.join(work.left)}: no active Deployment makes them anew; delete and create them")
 
 
-def _one(api: ApiClient, deployment: Obj) -> Obj | None:
-    """The Deployment as it is now; None where it has been deleted meanwhile."""
-    found = (obj for obj in api.list("apps/v1", "deployments") if uid_of(obj) == uid_of(deployment))
-    return next(found, None)
+def _comes_to_be(api: ApiClient, deployment: Obj, generation: int) -> bool:
+    """Wait until a change of the Deployment is in force, or is seen not to come."""
+    deadline = time.monotonic() + _PODS_WITHIN
+    while time.monotonic() < deadline:
+        listed = _listed(api)
+        now = next((obj for obj in listed[2] if uid_of(obj) == uid_of(deployment)), None)
+        if now is None or is_rolled_out(now, generation):  # or somebody has deleted it meanwhile
+            return True
+        if any(owner is now and is_stuck(pod) for pod, owner in with_deployments(*listed)):
+            return False
+        time.sleep(0.1)
+    return False
 
 
 def _last_lines(settings: Settings, name: str) -> str:

@@ -137,6 +137,9 @@ def test_what_cannot_start_is_told_and_holds_nothing_up(pocket: Pocket) -> None:
     try:
         pocket.kubectl("wait", "--for=jsonpath={.status.unavailableReplicas}=1", "deployment/broken", "--timeout=30s")
         said = pocket.run("start").stdout
+        assert "renewing" not in said
+        outdate(pocket, "pods/*/record.json")
+        assert "renewing: Deployment default/broken: its Envoys" in pocket.run("start").stdout
         assert "not available: default/broken: see `kubectl get pods -A`" in said
         assert "ingress gateway: http://" in said
     finally:
@@ -184,19 +187,24 @@ def test_a_control_process_that_was_killed_with_its_shells_is_brought_back_by_st
     assert set(pods) <= set(pocket.marked())
 
 
+def outdate(pocket: Pocket, pattern: str) -> None:
+    """As if an earlier pocket had started what these records stand for."""
+    for path in (pocket.folder / "home").glob(pattern):
+        record = json.loads(path.read_text())
+        record.update(fingerprint="earlier")
+        for container in record.get("containers", {}).values():
+            container.update(revision="earlier")
+        path.write_text(json.dumps(record))
+
+
 def test_what_an_earlier_pocket_started_is_renewed(pocket: Pocket) -> None:
     def gateways() -> set[str]:
         names = pocket.kubectl("-n", "istio-system", "get", "pods", "-l", "istio=ingressgateway", "-o", "name")
         return set(names.split())
 
     before, emulator, prometheus = gateways(), pocket.pid("emulator"), pocket.pid("prometheus")
-    home = pocket.folder / "home"
-    for path in (home / "run" / "prometheus.json", *home.glob("pods/*/record.json")):
-        record = json.loads(path.read_text())
-        record.update(fingerprint="earlier")
-        for container in record.get("containers", {}).values():
-            container.update(revision="earlier")
-        path.write_text(json.dumps(record))
+    outdate(pocket, "run/prometheus.json")
+    outdate(pocket, "pods/*/record.json")
     said = pocket.run("start").stdout
     assert "renewing: prometheus: started by an earlier pocket" in said
     assert "renewing: Deployment istio-system/istio-ingressgateway: its Envoys were started by an earlier" in said
