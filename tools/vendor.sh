@@ -274,6 +274,7 @@ clear_load_balancers() {
 }
 
 # The context, with the cluster and the user that it names; one of the same name that stands for another cluster stays.
+# https://kubernetes.io/docs/reference/kubectl/generated/kubectl_config/
 remove_context() {
     local name kind known
     has_context || return 0

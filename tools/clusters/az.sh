@@ -7,6 +7,8 @@ group=$cluster
 node_group=$cluster-nodes
 mark=made-by=c756-start
 context=az756
+# Without other options it asks, and then makes the cluster what it should be: https://learn.microsoft.com/cli/azure/aks#az-aks-update
+broken_cure="If it has worked before, try: az aks update --resource-group $group --name $cluster. "
 # az calls the cluster as the context, so only the user says whose it is: clusterUser_GROUP_NAME.
 # https://learn.microsoft.com/azure/aks/control-kubeconfig-access
 context_part=user context_pattern="cluster*_${group}_$cluster"

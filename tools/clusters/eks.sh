@@ -9,6 +9,8 @@ context_pattern="arn:aws*:eks:$region:*:cluster/$cluster"
 title="Amazon EKS"
 cluster_title="EKS cluster $cluster in $region"
 still_paid="The control plane, load balancers (an NLB for the gateway) and their addresses go on costing; make -f eks.mak stop ends that."
+# https://docs.aws.amazon.com/eks/latest/eksctl/troubleshooting.html
+broken_cure="Why: eksctl utils describe-stacks --region $region --cluster $cluster. "
 # Output is never to wait in a pager: https://docs.aws.amazon.com/cli/latest/userguide/cli-usage-pagination.html
 export AWS_PAGER=""
 

@@ -10,6 +10,8 @@ title="Google GKE"
 cluster_title="GKE cluster $cluster in $zone"
 still_paid="The control plane and load balancers go on costing; make -f gcp.mak stop ends that."
 place=(--location "$zone")
+# https://cloud.google.com/kubernetes-engine/docs/reference/rest/v1/projects.locations.clusters (conditions)
+broken_cure="Why: gcloud container clusters describe $cluster ${place[*]} --format 'value(conditions)'. "
 # A question (enable this API?) would be asked where nobody sees it; without one the answer is the error.
 # https://cloud.google.com/sdk/docs/scripting-gcloud
 export CLOUDSDK_CORE_DISABLE_PROMPTS=1

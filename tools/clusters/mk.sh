@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2034,SC2154  # sourced by tools/vendor.sh, which explains the names
-# minikube, a cluster on this machine. Options: https://minikube.sigs.k8s.io/docs/commands/ (start, status, stop, delete, profile)
+# minikube, a cluster on this machine. Options: https://minikube.sigs.k8s.io/docs/commands/ (start, status, stop, delete, profile,
+# update-context)
 # Its profile has minikube's own name for it, so that the context is called as people know it.
 context=minikube
 context_pattern=minikube
