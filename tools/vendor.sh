@@ -12,7 +12,6 @@
 #                               down      it has none
 #                               broken    it is half made, and only stop can put that right
 #                               busy      the vendor is working on it
-#   vendor_whole              dies where a cluster that runs lacks something that start should have put into it
 #   vendor_create, vendor_up, vendor_down
 #   vendor_nodes              one line for each node that is still to be paid for, where vendor_down does not wait for that
 #   vendor_credentials        put the context into the kubeconfig, and make it current
@@ -83,7 +82,6 @@ unless_missing() {
 
 # What the vendor's file must set, and what it may leave as it is here.
 context="" context_part=cluster context_pattern="" title="" cluster_title="" still_paid="" broken_cure="" wanted_nodes=$nodes
-vendor_whole() { :; }
 vendor_nodes() { :; }
 # shellcheck source=/dev/null
 source "tools/clusters/$vendor.sh"
@@ -175,12 +173,10 @@ start() {
             vendor_create
             ;;
         down | partial)
-            vendor_whole
             say "$cluster_title is not up: bringing it back"
             vendor_up
             ;;
         running)
-            vendor_whole
             # It has the size that it has, whatever NODES says by now; down and up change it.
             wanted_nodes=1
             ;;

@@ -22,7 +22,6 @@ EKS = {
     "/clusters/c756/node-groups/c756": (
         200, {"nodegroup": {"status": "ACTIVE", "scalingConfig": {"minSize": 0, "maxSize": 2, "desiredSize": 2}}},
     ),
-    "/clusters/c756/addons": (200, {"addons": ["coredns", "kube-proxy", "metrics-server", "vpc-cni"]}),
     "/clusters/asleep": (200, _eks("asleep")),
     "/clusters/asleep/node-groups/asleep": (
         200, {"nodegroup": {"status": "ACTIVE", "scalingConfig": {"minSize": 0, "maxSize": 2, "desiredSize": 0}}},

@@ -239,7 +239,6 @@ def eks(clouds: Clouds) -> None:
     missing = "An error occurred (ResourceNotFoundException) when calling the operation: none\n"
     stacks = "eksctl-c756-cluster\tCREATE_COMPLETE\neksctl-c756-nodegroup-c756\tCREATE_COMPLETE\n"
     clouds.rule("^aws (sts|eks wait|elb|elbv2|ec2|cloudformation|logs) ")
-    clouds.rule("^aws eks list-addons ", "coredns\tkube-proxy\tmetrics-server\tvpc-cni\n")
     clouds.rule("^aws eks describe-cluster ", missing, 254)
     clouds.rule("^aws eks describe-cluster ", "ACTIVE\n", when="running down nodeless leaving")
     clouds.rule("^aws eks describe-cluster ", "FAILED\n", when="broken")

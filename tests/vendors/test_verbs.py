@@ -178,11 +178,9 @@ def test_broken_and_busy_clusters(vendor: Clouds, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["eks"])
-@pytest.mark.parametrize("state", ["nodeless", "running"])
-def test_eks_whose_start_was_interrupted_is_half_made(vendor: Clouds, name: str, state: str) -> None:
-    """Nodes alone do not make it whole: eksctl puts the network into it before the nodes, and its DNS after them."""
-    vendor.rule("^aws eks list-addons ", "kube-proxy\tvpc-cni\n")
-    begin(vendor, name, state, True)
+def test_eks_whose_start_was_interrupted_is_half_made(vendor: Clouds, name: str) -> None:
+    """Nodes alone may not make it whole: eksctl puts the network and the DNS into it before them."""
+    begin(vendor, name, "nodeless", True)
     done = vendor.make("eks.mak", "start")
     assert done.returncode != 0
     assert "is half made. Why: eksctl utils describe-stacks --region us-west-2 --cluster c756. Clear" in done.stderr

@@ -56,8 +56,8 @@ vendor_state() {
         --query '[nodegroup.status,nodegroup.scalingConfig.desiredSize]' --output text)
     case $group in
         "")
-            # Nodes alone would not help: eksctl puts the network into the cluster before them, and its DNS after them, and it
-            # makes no node group where a stack of that name was rolled back.
+            # Nodes alone may not help: before them eksctl puts the network and the DNS into the cluster, which may be missing, and
+            # it makes no node group where a stack of that name was rolled back. Whoever has nodes has the rest.
             left=$(stacks)
             case $left in
                 *IN_PROGRESS*) say busy ;;
@@ -69,14 +69,6 @@ vendor_state() {
         *[[:space:]]0) say down ;;
         *) say running ;;
     esac
-}
-
-# eksctl installs the DNS last, when there are nodes: where it is missing, a start was interrupted.
-# https://docs.aws.amazon.com/eks/latest/eksctl/addons.html (default addons)
-vendor_whole() {
-    local addons
-    addons=$(aws eks list-addons --region "$region" --cluster-name "$cluster" --query addons --output text)
-    grep -qw coredns <<<"$addons" || not_now broken
 }
 
 # Nodes have public addresses and need no NAT gateway, which would cost half as much as the control plane.
