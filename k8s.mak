@@ -42,11 +42,12 @@ help:
 
 # --- the whole -------------------------------------------------------------------------------------------------------
 
-## provision: install what the cluster lacks (Istio, Prometheus, Grafana, Kiali), deploy, autoscale where CPU is measured
+## provision: install what the cluster lacks (Istio, Prometheus, Grafana, Kiali), deploy, autoscale where several nodes measure CPU
 .PHONY: provision
 provision: addons access deploy
 	@if kubectl get --raw /apis/metrics.k8s.io/v1beta1 >/dev/null 2>&1; then
-		tools/apply.sh $(HPA_OBJECTS)
+		nodes=$$(kubectl get nodes --output=name | wc -l)
+		if ((nodes > 1)); then tools/apply.sh $(HPA_OBJECTS); fi
 	fi
 
 ## addons: Istio, Prometheus, Grafana, Kiali by helm, where they are missing (cluster/addons); then as check-cluster
