@@ -22,6 +22,7 @@ from pocket.mesh.revision import revision
 from pocket.objects import Obj, is_ready
 from pocket.programs import ProgramMissing, envoy
 
+_AGAIN = 0.5  # seconds until an Envoy without its configuration is asked again
 _QUIET = 0.05  # seconds between two looks at the number of requests under way
 _SETTLE = 2.0  # seconds that requests which were on their way may take to arrive and end
 _PILOT_AGENT = """\
@@ -68,9 +69,17 @@ class ProxyContainer(Container):
     async def _watch(self) -> None:
         """Up when it has the configuration."""
         self.serving = True
-        await self._mesh.sync()
+        while not await self._has_configuration():
+            await asyncio.sleep(_AGAIN)
         self._is_up()
         self._set_ready(True)
+
+    async def _has_configuration(self) -> bool:
+        """Asks again what the mesh has given up for now: on a very busy machine, or on a full disk, which it tells."""
+        with contextlib.suppress(OSError):
+            await self._mesh.sync()
+            return await deliver.is_live(self._proxy())
+        return False
 
     async def _until_end(self) -> float:
         self.serving = self.alive()

@@ -34,6 +34,7 @@ from pocket.mesh.names import typed
 
 TIMEOUT = 10.0  # seconds; Envoy takes a change in some milliseconds, and a start in about one second
 PATIENCE = 0.5  # seconds until we ask why it has not taken it
+STARTING = 3.0  # seconds in which an Envoy that nobody hears may be about to listen, on a machine that is very busy
 POLL = (0.005, 0.1)  # seconds between two looks: at first, at most
 
 _LIVE, _DRAINING = 0, 1  # server.state, https://www.envoyproxy.io/docs/envoy/latest/api-v3/admin/v3/server_info.proto
@@ -161,6 +162,14 @@ async def active_requests(proxy: Proxy) -> int:
     return sum(int(value) for value in stats.values())
 
 
+async def is_live(proxy: Proxy) -> bool:
+    """Does its Envoy run, with all that it was started with in force?"""
+    try:
+        return (await admin(proxy, "GET", "/ready")).startswith("LIVE")
+    except Gone:
+        return False
+
+
 async def admin(proxy: Proxy, method: str, path: str) -> str:
     """Ask the admin interface of a running Envoy. Raises Gone."""
     async with _session(proxy) as session:
@@ -232,7 +241,7 @@ async def _in_force(proxy: Proxy, config: EnvoyConfig, files: list[str], deadlin
     """Wait until Envoy runs the version that each of the files has now."""
     wanted = {name: _wanted_version(proxy, name) for name in files}
     pause, last, asked = POLL[0], "", False
-    patience = time.monotonic() + PATIENCE
+    began = time.monotonic()
     async with _session(proxy) as session:
         while True:
             try:
@@ -243,12 +252,12 @@ async def _in_force(proxy: Proxy, config: EnvoyConfig, files: list[str], deadlin
                         await _worker_has_it(proxy)
                     return
                 last = f"it still runs other versions of {', '.join(missing)}" if missing else "it is not ready yet"
-                if missing and not asked and time.monotonic() > patience:
+                if missing and not asked and time.monotonic() > began + PATIENCE:
                     asked = True
                     if refusal := await _refusal(session, proxy, config):
                         raise NotAcknowledged(f"Envoy of {proxy.id} refused its configuration: {refusal}")
             except Dead as error:
-                if time.monotonic() > patience:  # it may be about to listen
+                if time.monotonic() > began + STARTING:
                     raise
                 last = str(error)
             except Gone as error:

@@ -121,6 +121,25 @@ async def test_an_envoy_that_dies_is_started_again(cluster: Cluster) -> None:
 
 
 @meshed
+async def test_an_envoy_that_the_mesh_could_not_reach_at_first_is_asked_again(cluster: Cluster) -> None:
+    mesh = cluster.real_mesh
+    assert mesh is not None
+    failures = [OSError(28, "No space left on device"), OSError(28, "No space left on device")]
+    sync = mesh.sync
+
+    async def fails_at_first() -> None:
+        if failures:
+            raise failures.pop()
+        await sync()
+
+    mesh.sync = fails_at_first  # type: ignore[method-assign]
+    cluster.pod()
+    await cluster.until_ready()
+    assert failures == []
+    assert cluster.status(container=1)["restartCount"] == 0
+
+
+@meshed
 async def test_a_sidecar_ends_with_its_job(cluster: Cluster) -> None:
     container = {"name": "work", "image": "example.org/app:v1", "command": ["sh", "-c", "echo $http_proxy; exit $CODE"]}
     for name, code in (("good", "0"), ("bad", "3")):

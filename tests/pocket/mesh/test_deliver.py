@@ -18,6 +18,7 @@ from pocket.mesh.deliver import (
     admin,
     document,
     drain,
+    is_live,
     objection,
 )
 from pocket.mesh.model import EnvoyConfig, Inbound
@@ -175,6 +176,7 @@ def test_an_envoy_that_is_gone_is_named(tmp_path: Path) -> None:
         socket.socket(socket.AF_UNIX).bind(str(tmp_path / "admin.sock"))  # nobody listens: what a crash leaves behind
         with pytest.raises(Dead, match="Connection refused"):
             await delivery.acknowledged(proxy, within=30)
+        assert not await is_live(proxy)
         with pytest.raises(Gone, match="has no directory"):
             await admin(sidecar(directory=str(tmp_path / "none")), "GET", "/ready")
 
@@ -207,6 +209,7 @@ def test_an_envoy_that_drains_still_takes_what_changes(tmp_path: Path) -> None:
             async with upstream("s2", slow) as port, client() as session:
                 proxy = live.proxy(sidecar, "s1")
                 await live.start(service(), pod(port=port))
+                assert await is_live(proxy)
 
                 async def ask() -> str:
                     url = "http://s2:30001/"
