@@ -35,9 +35,22 @@ begun() {
     kubectl -n "$namespace" get pods -l "job-name=$LOAD_JOB" -o 'jsonpath={range .items[*]}{.status.phase}{"\n"}{end}' |
         grep -cxE 'Running|Succeeded|Failed' || true
 }
+# What the scheduler says of pods that no node has room for; mostly nothing.
+unschedulable() {
+    kubectl -n "$namespace" get pods -l "job-name=$LOAD_JOB" \
+        -o 'jsonpath={range .items[*].status.conditions[?(@.reason=="Unschedulable")]}{.message}{"\n"}{end}' | sed -n 1p
+}
 end=$((SECONDS + limit))
+told=
 until (($(begun) >= pods)); do
-    ((SECONDS < end)) || die "not all of $LOAD_JOB's pods have started after $limit s: kubectl -n $namespace describe pods -l job-name=$LOAD_JOB"
+    why=$(unschedulable)
+    ((SECONDS < end)) ||
+        die "not all of $LOAD_JOB's pods have started after $limit s. ${why:+$why
+Fewer PODS need less; make more room, or ask for less CPU in cluster/load-job.yaml. }kubectl -n $namespace describe pods -l job-name=$LOAD_JOB"
+    if [[ -n $why && -z $told ]]; then
+        say "No room for every pod yet, waiting at most $limit s: $why"
+        told=yes
+    fi
     sleep 0.5
 done
 say "$simulation, $users users in $pods pods, runs for $duration as job $LOAD_JOB."
