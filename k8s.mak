@@ -267,7 +267,10 @@ health-off:
 ## showcontext: which cluster all this talks to
 .PHONY: showcontext
 showcontext:
-	@kubectl config view --minify --output=jsonpath='context {.current-context}, cluster at {.clusters[0].cluster.server}{"\n"}'
+	@kubectl config view --minify --output=jsonpath='context {.current-context}, cluster at {.clusters[0].cluster.server}{"\n"}' 2>/dev/null || {
+		echo "kubectl has no current context. Start a cluster first: make up (pocket), make -f eks.mak start, ..." >&2
+		exit 1
+	}
 
 # --- addresses -------------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import sys
 import time
@@ -123,6 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "serve":
             serve()
+        logging.disable(logging.WARNING)  # what a person should know is part of the answer
         service = Service(_settings(options))
         try:
             {"report": report, "snapshot": snapshot}[options.command](options, service)

@@ -77,7 +77,8 @@ def read(files: list[Path], scratch: Path) -> Access:
                 merged[kind].setdefault(entry["name"], _absolute(entry.get(singular) or {}, file.parent))
     names = " or ".join(str(file) for file in files)
     if not current or current not in merged["contexts"]:
-        raise unreachable(f"{names} has no current context.", "Choose one: kubectl config use-context NAME")
+        cure = "Start a cluster (pocket: make up), or choose one: kubectl config use-context NAME"
+        raise unreachable(f"{names} has no current context.", cure)
     context = merged["contexts"][current]
     cluster = merged["clusters"].get(context.get("cluster"))
     if not cluster or not cluster.get("server"):

@@ -11,7 +11,7 @@ from typing import Any
 import requests
 
 from graph import http
-from graph.errors import GraphError
+from graph.errors import Advice, GraphError
 from graph.rows import Row, Series
 from graph.settings import FIND_PROMETHEUS
 
@@ -22,8 +22,12 @@ class Prometheus:
     Every method raises GraphError: prometheusUnreachable (503), prometheusTimeout (504) or prometheusError (502).
     """
 
-    def __init__(self, url: str | None, timeout: float = 15.0, connections: int = 16) -> None:
+    def __init__(
+        self, url: str | None, timeout: float = 15.0, connections: int = 16, unknown: Advice | None = None
+    ) -> None:
+        """`unknown`: why there is no url."""
         self.url = url
+        self._unknown = unknown or Advice("prometheusUnreachable", "There is no address.", FIND_PROMETHEUS)
         self._timeout = timeout
         self._session = http.session(url or "", connections)
 
@@ -65,7 +69,8 @@ class Prometheus:
 
     def _ask(self, path: str, parameters: Mapping[str, str], method: str = "POST") -> Any:
         if self.url is None:
-            raise GraphError(503, "prometheusUnreachable", "Where Prometheus is, is not known.", FIND_PROMETHEUS)
+            message = f"Where Prometheus is, is not known. {self._unknown.message}"
+            raise GraphError(503, "prometheusUnreachable", message, self._unknown.cure)
         began = time.monotonic()
         where = "params" if method == "GET" else "data"
         try:

@@ -19,7 +19,7 @@ from graph.kubernetes import Kubernetes
 from graph.params import GraphOptions
 from graph.prometheus import Prometheus
 from graph.rows import Row, Series
-from graph.settings import Settings
+from graph.settings import FIND_PROMETHEUS, Settings
 from graph.traffic import Node, TrafficMap
 
 log = logging.getLogger("graph")
@@ -55,19 +55,24 @@ class Service:
 
     def prometheus(self) -> Prometheus:
         if self._prometheus is None:
-            url = self.settings.prometheus_url or self._discover()
-            made = Prometheus(url, self.settings.prometheus_timeout, self.settings.threads)
+            url, why = self.settings.prometheus_url, None
+            if not url:
+                url, why = self._discover()
+            made = Prometheus(url, self.settings.prometheus_timeout, self.settings.threads, why)
             if url is None:
                 return made  # it says itself that it knows no address; the next request looks again
             self._prometheus = made
         return self._prometheus
 
-    def _discover(self) -> str | None:
+    def _discover(self) -> tuple[str | None, Advice | None]:
+        """The address, or why there is none."""
         try:
-            return discover.prometheus(self.kubernetes(), self.settings.istio_namespace)
+            url = discover.prometheus(self.kubernetes(), self.settings.istio_namespace)
         except GraphError as error:
             self._forget_kubernetes(error)
-            return None
+            return None, error.advice
+        where = f"The cluster has none at the Service prometheus in {self.settings.istio_namespace} that can be reached"
+        return url, Advice("prometheusUnreachable", f"{where} from here.", FIND_PROMETHEUS)
 
     def _forget_kubernetes(self, error: GraphError) -> None:
         """A cluster that was made anew has new credentials: the next request reads them."""

@@ -11,7 +11,12 @@ from servicekit.service import new_app
 
 def make() -> Flask:
     app = new_app(
-        service="svc", version="v9", prefix="/p", config=BaseConfig(), check_ready=lambda: None, document={"openapi": "x"}
+        service="svc",
+        version="v9",
+        prefix="/p",
+        config=BaseConfig(),
+        check_ready=lambda: None,
+        document={"openapi": "x"},
     )
 
     @app.get("/p/")

@@ -15,6 +15,7 @@ def test_a_cluster_that_does_not_answer(standins: StandIns, checkout: Path) -> N
     assert done.returncode == 1
     assert 'context "pocket" cannot be asked: The connection to the server' in done.stderr
     assert "make up" in done.stderr
+    assert "openapi" not in done.stderr, "kubectl's own words lead astray"
 
 
 def test_an_object_that_is_refused(standins: StandIns, checkout: Path) -> None:
