@@ -76,19 +76,15 @@ def start(settings: Settings, say: Say) -> None:
             (parts.emulator(settings), "DynamoDB emulator"),
             (parts.prometheus(settings), "Prometheus"),
         )
-        outdated = [part for part, what in listed if supervisor.is_outdated(settings, part)]
-        if outdated:  # first the control process, so that nobody else starts again what is renewed here
-            say("renewing", f"{', '.join(part.name for part in outdated)}: started by an earlier pocket")
+        outdated = [(part, what) for part, what in listed if supervisor.is_outdated(settings, part)]
+        if outdated:  # it must know what to start the others with
+            say("renewing", "the control process: an earlier pocket has started it, or other parts")
             asyncio.run(supervisor.stop(settings, "control", grace=10))
         _check_ports(settings)
         token = tls.ensure_token(settings.token_file)
         authority, _, _ = tls.ensure_certificate(settings.tls)
         parts.write_prometheus_config(settings)
 
-        for part in outdated:
-            if part.name != "control":
-                asyncio.run(supervisor.stop(settings, part.name, grace=10))
-                supervisor.start(settings, part)
         if supervisor.recorded(settings, "control") is None:
             supervisor.start(settings, control(settings))
         for part, what in listed:
@@ -100,6 +96,11 @@ def start(settings: Settings, say: Say) -> None:
         api = ApiClient(settings.api_url, authority, token)
         _wait_for_deployments(settings, api, say)
         _renew_envoys(settings, api, say)
+        for part, what in outdated:  # last: callers wait for the emulator where their Envoys know how to
+            if part.name != "control":
+                say("renewing", f"{what}: started by an earlier pocket")
+                asyncio.run(supervisor.renew(settings, part.name, grace=10))
+                _wait_for_part(settings, part, what, authority)
         say("ingress gateway", f"http://127.0.0.1:{settings.gateway_port}")
 
 

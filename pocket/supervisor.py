@@ -17,7 +17,7 @@ from pocket.settings import Settings
 _LOG = logging.getLogger(__name__)
 _LOG_LIMIT = 8 << 20  # bytes of one log file before it is rotated
 _LONG_ENOUGH = 30.0  # seconds: what ran that long and died is started again at once
-_BACK_OFF = (1.0, 2.0, 5.0, 10.0)  # seconds before the next start of what dies sooner
+_BACK_OFF = (0.0, 1.0, 2.0, 5.0, 10.0)  # seconds before the next start of what dies sooner, once, twice ...
 
 
 def mark_of(settings: Settings, name: str) -> str:
@@ -75,6 +75,13 @@ async def stop(settings: Settings, name: str, grace: float) -> bool:
     left = processes.kill_marked(mark_of(settings, name))  # whose record or shell was lost
     record_file(settings, name).unlink(missing_ok=True)
     return process is not None or bool(left)
+
+
+async def renew(settings: Settings, name: str, grace: float) -> None:
+    """End what was started under that name; whoever keeps it running starts it again, as it is to be started now."""
+    process = recorded(settings, name)
+    if process is not None:
+        await processes.terminate(process, grace)
 
 
 async def keep_running(settings: Settings, part: Part) -> None:

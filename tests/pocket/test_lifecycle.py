@@ -206,7 +206,8 @@ def test_what_an_earlier_pocket_started_is_renewed(pocket: Pocket) -> None:
     outdate(pocket, "run/prometheus.json")
     outdate(pocket, "pods/*/record.json")
     said = pocket.run("start").stdout
-    assert "renewing: prometheus: started by an earlier pocket" in said
+    assert "renewing: the control process" in said
+    assert "renewing: Prometheus: started by an earlier pocket" in said
     assert "renewing: Deployment istio-system/istio-ingressgateway: its Envoys were started by an earlier" in said
     assert gateways() - before, "there is a new one"
     assert pocket.pid("prometheus") != prometheus
