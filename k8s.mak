@@ -170,12 +170,18 @@ loader: secrets
 
 # --- images ----------------------------------------------------------------------------------------------------------
 
-## cri: build every image of the application, changed or not, and push it where the cluster takes images from a registry
+## cri: build every image, changed or not, and push it where the cluster takes images from a registry
 .PHONY: cri
 cri:
-	@versions=$$(tools/s2-versions.sh known | xargs)
-	graph=$$(tools/graph.sh | xargs)
-	FORCE=1 tools/image.sh build db s1 $$(printf 's2-%s ' $$versions) loader $${graph:+graph}
+	@names=(db s1 $$(tools/s2-versions.sh known | sed 's/^/s2-/') loader graph dynamodb)
+	code=0
+	$(PYTHON) -m tools.load_build || code=$$?
+	case $$code in
+		0) names+=(gatling) ;;
+		3) echo "Without that no image of the load simulations (gatling); all others:" ;;
+		*) exit "$$code" ;;
+	esac
+	FORCE=1 tools/image.sh build "$${names[@]}"
 
 ## registry-login: log in to the registry as OWNER, with the token in CR_PAT
 .PHONY: registry-login

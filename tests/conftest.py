@@ -146,7 +146,7 @@ def checkout(tmp_path: Path) -> Path:
     for name in ("Makefile", *(path.name for path in ROOT.glob("*.mak"))):
         shutil.copy2(ROOT / name, target / name)
     (target / ".venv").symlink_to(ROOT / ".venv")
-    for folder in ("servicekit", "s1", "s2/v1", "s2/v2", "db", "loader", "graph", "dynamodb"):
+    for folder in ("servicekit", "s1", "s2/v1", "s2/v2", "db", "loader", "graph", "dynamodb", "gatling"):
         (target / folder).mkdir(parents=True)
         (target / folder / "app.py").write_text(f'"""{folder}"""\n')
         if folder != "servicekit":

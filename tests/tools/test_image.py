@@ -102,18 +102,23 @@ def test_only_what_changed_is_built_again(standins: StandIns, checkout: Path, re
     assert built() == everything
 
 
-def test_cri_builds_all_that_the_application_is_made_of(standins: StandIns, checkout: Path, registry: Path) -> None:
-    def built() -> list[str]:
+@pytest.mark.parametrize(("code", "gatling"), [(0, ["gatling:v1"]), (3, [])])
+def test_cri_builds_all(standins: StandIns, checkout: Path, registry: Path, code: int, gatling: list[str]) -> None:
+    (checkout / "tools/load_build.py").write_text(f"raise SystemExit({code})\n")
+    everything = ["db:v1", "s1:v1", "s2:v1", "s2:v2", "loader:v1", "graph:v1", "dynamodb:v1", *gatling]
+    for _ in range(2):
         registry.write_text("")
         done = standins.run("make", "-f", "k8s.mak", "cri", "OWNER=someone", cwd=checkout)
         assert done.returncode == 0, done.stderr
-        return re.findall(r"cmpt756(\S+)", registry.read_text())
+        assert re.findall(r"cmpt756(\S+)", registry.read_text()) == everything
+    assert ("no image of the load simulations" in done.stdout) == (code == 3)
 
-    everything = ["db:v1", "s1:v1", "s2:v1", "s2:v2", "loader:v1"]
-    for _ in range(2):
-        assert built() == [*everything, "graph:v1"]
-    standins.answer("get services", "kiali kiali\ngrafana grafana\n")
-    assert built() == everything, "where the real Kiali is, nobody needs ours"
+
+def test_simulations_that_do_not_compile_end_cri(standins: StandIns, checkout: Path) -> None:
+    (checkout / "tools/load_build.py").write_text("raise SystemExit(1)\n")
+    done = standins.run("make", "-f", "k8s.mak", "cri", "OWNER=someone", cwd=checkout)
+    assert done.returncode != 0
+    assert not any("buildx build" in call for call in standins.calls)
 
 
 def test_a_failed_build_is_not_taken_for_a_good_one(standins: StandIns, checkout: Path, registry: Path) -> None:
