@@ -4,7 +4,7 @@ import dagre from '../../vendor/cytoscape-dagre.mjs';
 import { boxLayout } from './box-layout.js';
 import { layoutKey } from './elements.js';
 import { LABEL_SIZE, graphStyle } from './graph-style.js';
-import { LAYOUTS, along, bends, fitInto, neighbour, shifts, textScale } from './layout.js';
+import { LAYOUTS, along, bends, crowded, fitInto, neighbour, shifts, textScale } from './layout.js';
 import { readTheme, watchTheme } from './theme.js';
 
 cytoscape.use(dagre);
@@ -21,7 +21,9 @@ const MARGIN = { left: 24, right: 36, top: 44, bottom: 64 };
  */
 const FEW_EDGES = 120;
 /** Up to this many edges there is room for text that is larger than the rest. */
-const FEW_TEXTS = 60;
+const FEW_TEXTS = 40;
+/** Nobody sees a smaller difference in the size of text, and zooming by a wheel comes in many small steps. */
+const SAME_SIZE = 0.04;
 /** The whole picture is never blown up beyond this when it is fitted. */
 const FIT_ZOOM = 1.45;
 
@@ -46,6 +48,8 @@ export class GraphView {
     this.cursor = '';
     /** How much larger than the rest names and labels are drawn. */
     this.text = 1;
+    /** Of the tallest label. */
+    this.rows = 0;
     /** Pixels that the legend covers at the left, and notices at the top. */
     this.covered = { left: 0, top: 0 };
     this.cy = cytoscape({
@@ -62,6 +66,10 @@ export class GraphView {
     const { cy } = this;
     const key = layoutKey(model);
     const changed = key !== this.key;
+    // Labels of more rows may have no room at the present size of text.
+    const rows = Math.max(0, ...model.edges.map(({ label }) => label.split('\n').length));
+    const taller = rows !== this.rows;
+    this.rows = rows;
     cy.batch(() => {
       const wanted = new Set(model.byId.keys());
       cy.elements().filter((/** @type {any} */ element) => !wanted.has(element.id())).remove();
@@ -90,7 +98,7 @@ export class GraphView {
       else this.#arrange();
       this.#tidy();
       this.fit();
-    }
+    } else if (taller && this.fitted) this.fit();
     if (this.cursor && !model.byId.has(this.cursor)) this.cursor = '';
     this.#tidy();
     cy.emit('redrawn');
@@ -122,11 +130,14 @@ export class GraphView {
     this.layouts += 1;
   }
 
-  /** Bends edges around nodes, then moves labels of edges off names and off each other. */
-  #tidy() {
+  /**
+   * What edges and their labels must keep clear of, at the present size of text; null in pictures that are too dense.
+   * @returns {{bent: Map<string, number>, lines: any[], names: any[], shapes: any[]} | null}
+   */
+  #surroundings() {
     const { cy } = this;
     const edges = cy.edges().not('.gap');
-    if (edges.empty() || edges.length > FEW_EDGES) return;
+    if (edges.empty() || edges.length > FEW_EDGES) return null;
     const visible = cy.nodes().not('.gap');
     const names = visible.map((/** @type {any} */ node) => node.boundingBox({ includeNodes: false, includeEdges: false, includeOverlays: false, includeUnderlays: false }));
     const shapes = visible.filter((/** @type {any} */ node) => !node.isParent()).map((/** @type {any} */ node) => {
@@ -134,19 +145,41 @@ export class GraphView {
       // The bounds have room for badges (bounds-expansion of the style); where there are none a line may pass.
       return { id: node.id(), rect: { x1: x1 + 16, y1: y1 + (node.data('badges')?.length ? 0 : 16), x2: x2 - 16, y2: y2 - 16 } };
     });
-    /** @type {{id: string, source: string, target: string, from: {x: number, y: number}, to: {x: number, y: number}, label: string}[]} */
     const lines = edges.filter((/** @type {any} */ edge) => edge.source().id() !== edge.target().id()).map((/** @type {any} */ edge) => ({
       id: edge.id(), source: edge.source().id(), target: edge.target().id(), from: edge.source().position(), to: edge.target().position(), label: edge.data('label'),
     }));
-    const bent = bends(lines, shapes);
+    return { bent: bends(lines, shapes), lines, names, shapes };
+  }
+
+  /**
+   * Where labels go if text had this size, and how many of them would cover something.
+   * @param {NonNullable<ReturnType<GraphView['#surroundings']>>} surroundings
+   * @param {number} text
+   */
+  #placeLabels({ bent, lines, names, shapes }, text) {
     const labels = lines.filter(({ label }) => label).map(({ id, from, to, label }) => {
       const rows = label.split('\n');
-      return { id, width: 9 * this.text * Math.max(...rows.map((/** @type {string} */ row) => row.length)), height: 18 * this.text * rows.length, at: (/** @type {number} */ t) => along(from, to, bent.get(id) ?? 0, t) };
+      return { id, width: 9 * text * Math.max(...rows.map((/** @type {string} */ row) => row.length)), height: 18 * text * rows.length, at: (/** @type {number} */ t) => along(from, to, bent.get(id) ?? 0, t) };
     });
-    const moves = shifts(labels, [...names, ...shapes.map((/** @type {any} */ { rect }) => rect)]);
-    cy.batch(() => edges.forEach((/** @type {any} */ edge) => {
+    // Names hang below the middle of what they name.
+    const factor = text / this.text;
+    const taken = names.map(({ x1, x2, y1, y2 }) => {
+      const [middle, half] = [(x1 + x2) / 2, (factor * (x2 - x1)) / 2];
+      return { x1: middle - half, x2: middle + half, y1, y2: y1 + factor * (y2 - y1) };
+    });
+    taken.push(...shapes.map(({ rect }) => rect));
+    const moves = shifts(labels, taken);
+    return { moves, crowded: crowded(labels, taken, moves) };
+  }
+
+  /** Bends edges around nodes, then moves labels of edges off names and off each other. */
+  #tidy() {
+    const surroundings = this.#surroundings();
+    if (!surroundings) return;
+    const { moves } = this.#placeLabels(surroundings, this.text);
+    this.cy.batch(() => this.cy.edges().not('.gap').forEach((/** @type {any} */ edge) => {
       const { x, y } = moves.get(edge.id()) ?? { x: 0, y: 0 };
-      setData(edge, { shiftX: x, shiftY: y, bend: bent.get(edge.id()) ?? 0 });
+      setData(edge, { shiftX: x, shiftY: y, bend: surroundings.bent.get(edge.id()) ?? 0 });
     }));
   }
 
@@ -194,16 +227,21 @@ export class GraphView {
     this.fitted = true;
   }
 
+  /** Text is enlarged where the picture is small, but not so far that more labels than otherwise cover something. */
   #scaleText() {
     const { cy } = this;
-    this.#setText(cy.edges().length > FEW_TEXTS ? 1 : textScale(cy.zoom(), LABEL_SIZE));
+    let text = cy.edges().length > FEW_TEXTS ? 1 : textScale(cy.zoom(), LABEL_SIZE);
+    const surroundings = text > 1 && Math.abs(text - this.text) >= SAME_SIZE && this.#surroundings();
+    if (surroundings) {
+      const least = this.#placeLabels(surroundings, 1).crowded;
+      while (text > 1 && this.#placeLabels(surroundings, text).crowded > least) text = Math.max(1, text - 0.1);
+    }
+    this.#setText(text);
   }
 
   /** @param {number} text */
   #setText(text) {
-    // Nobody sees less than this, and zooming by a wheel comes in many small steps.
-    if (text !== 1 && Math.abs(text - this.text) < 0.04) return;
-    if (text === this.text) return;
+    if (text === this.text || (text !== 1 && Math.abs(text - this.text) < SAME_SIZE)) return;
     this.text = text;
     this.cy.style(graphStyle(readTheme(), text));
     this.#tidy();

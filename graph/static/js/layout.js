@@ -125,6 +125,20 @@ export function shifts(labels, taken) {
   return result;
 }
 
+/**
+ * How many labels cover a name, a node or another label, after all that could be done.
+ * @param {{id: string, width: number, height: number, at: (t: number) => Point}[]} labels
+ * @param {Rect[]} taken as for `shifts`
+ * @param {Map<string, Point>} moves what `shifts` found
+ */
+export function crowded(labels, taken, moves) {
+  const places = labels.map(({ id, width, height, at }) => {
+    const [{ x, y }, move] = [at(0.5), moves.get(id) ?? { x: 0, y: 0 }];
+    return { x1: x + move.x - width / 2, x2: x + move.x + width / 2, y1: y + move.y - height / 2, y2: y + move.y + height / 2 };
+  });
+  return places.filter((place, i) => [...taken, ...places.slice(0, i)].some((other) => overlap(place, other))).length;
+}
+
 /** Smaller than this nothing is read with ease: pixels of the screen. */
 const READABLE = 12;
 /** Beyond this, text would cover what it names. */

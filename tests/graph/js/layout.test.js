@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inside } from '../../../graph/static/js/box-layout.js';
-import { along, bends, fitInto, neighbour, shifts, textScale } from '../../../graph/static/js/layout.js';
+import { along, bends, crowded, fitInto, neighbour, shifts, textScale } from '../../../graph/static/js/layout.js';
 
 const places = [{ id: 'a', x: 0, y: 0 }, { id: 'b', x: 100, y: 10 }, { id: 'c', x: 60, y: 90 }, { id: 'd', x: 0, y: 100 }];
 
@@ -38,6 +38,13 @@ test('a label for which its whole edge is too short moves up or down', () => {
   const moves = shifts([{ id: 'e', width: 36, height: 18, at: short }], [{ x1: -20, x2: 60, y1: -4, y2: 30 }]);
   assert.equal(moves.get('e').x, 0);
   assert.ok(moves.get('e').y < 0);
+});
+
+test('labels that cover something are counted', () => {
+  const name = { x1: -10, x2: 10, y1: -10, y2: 10 };
+  const labels = [{ id: 'a', width: 20, height: 10, at: level(0, 0) }, { id: 'b', width: 20, height: 10, at: level(5, 40) }, { id: 'c', width: 20, height: 10, at: level(0, 44) }];
+  assert.equal(crowded(labels, [name], new Map()), 2);
+  assert.equal(crowded(labels, [name], shifts(labels, [name])), 0);
 });
 
 test('the picture is fitted between its margins, never blown up too far', () => {

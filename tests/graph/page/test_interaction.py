@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
@@ -43,6 +44,36 @@ def test_hover_over_an_edge(graph_page: GraphPage) -> None:
     assert "dim" in graph_page.classes(graph_page.node("service", service="cmpt756s2"))
 
 
+def smallest(page: GraphPage) -> float:
+    """Of names and labels, in pixels of the screen."""
+    sizes = "c756.cy.elements('[label]').map((e) => e.numericStyle('font-size') * c756.cy.zoom())"
+    return float(min(page.page.evaluate(sizes)))
+
+
+def covered(page: GraphPage) -> list[tuple[str, str]]:
+    """Labels of edges that stand over another label, or over a name."""
+    boxes = page.page.evaluate(
+        """c756.cy.elements('[label != ""]').map((element) => {
+            const only = {includeNodes: false, includeEdges: false, includeOverlays: false, includeUnderlays: false};
+            const {x1, y1, x2, y2} = element.renderedBoundingBox(only);
+            return {label: element.data('label'), edge: element.isEdge(), x1, y1, x2, y2};
+        })"""
+    )
+    edge = 3  # pixels that the bounds have around the letters
+
+    def overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:
+        across = min(one["x2"], other["x2"]) - max(one["x1"], other["x1"])
+        down = min(one["y2"], other["y2"]) - max(one["y1"], other["y1"])
+        return bool(across > 2 * edge and down > 2 * edge)
+
+    return [
+        (one["label"], other["label"])
+        for one in boxes
+        for other in boxes
+        if one["edge"] and one is not other and overlap(one, other)
+    ]
+
+
 @pytest.mark.parametrize("panel", ["open", "closed"])
 @pytest.mark.parametrize(("width", "height"), [(1000, 700), (1280, 800), (1920, 1080)])
 def test_labels_can_be_read(open_page: Callable[..., GraphPage], width: int, height: int, panel: str) -> None:
@@ -54,23 +85,19 @@ def test_labels_can_be_read(open_page: Callable[..., GraphPage], width: int, hei
         narrow = page.page.evaluate("c756.cy.width()")
         page.page.locator("#panel-toggle").click()
         page.wait("(narrow) => c756.cy.width() > narrow", arg=narrow)
-    sizes = "c756.cy.elements('[label]').map((e) => e.numericStyle('font-size') * c756.cy.zoom())"
-    assert min(page.page.evaluate(sizes)) >= 11
-    boxes = page.page.evaluate(
-        """c756.cy.elements('[label != ""]').map((element) => {
-            const only = {includeNodes: false, includeEdges: false, includeOverlays: false, includeUnderlays: false};
-            const {x1, y1, x2, y2} = element.renderedBoundingBox(only);
-            return {label: element.data('label'), edge: element.isEdge(), x1, y1, x2, y2};
-        })"""
-    )
-    edge = 3  # pixels that the bounds have around the letters
-    for one in boxes:
-        for other in boxes:
-            if one is other or not one["edge"]:
-                continue
-            across = min(one["x2"], other["x2"]) - max(one["x1"], other["x1"])
-            down = min(one["y2"], other["y2"]) - max(one["y1"], other["y1"])
-            assert across <= 2 * edge or down <= 2 * edge, (one, other)
+    assert smallest(page) >= 11
+    assert covered(page) == []
+
+
+def test_tall_labels_are_smaller_rather_than_covering_each_other(open_page: Callable[..., GraphPage]) -> None:
+    page = open_page(width=1000, height=700)
+    page.server.set("canary")
+    page.ready(edges="rate")
+    large = smallest(page)
+    page.page.evaluate("c756.store.set({edges: ['rate', 'distribution', 'rt95', 'throughputRequest']})")
+    page.wait("c756.cy.edges().some((edge) => edge.data('label').split('\\n').length > 3)")
+    assert 9 <= smallest(page) < large
+    assert covered(page) == []
 
 
 def test_text_is_of_its_usual_size_when_the_picture_is_large(open_page: Callable[..., GraphPage]) -> None:
