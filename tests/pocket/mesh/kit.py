@@ -149,16 +149,20 @@ def snapshot(*things: Obj | PodEndpoint) -> Snapshot:
 # -- live -----------------------------------------------------------------------------------------------------------
 
 
+_given: set[int] = set()  # ports that somebody in this process may be about to listen on
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now; the sockets are held until all are known, so they differ."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """Ports that nobody listens on now, and that have not been given away before."""
+    found: list[int] = []
+    while len(found) < count:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if port not in _given:
+            _given.add(port)
+            found.append(port)
+    return found
 
 
 @dataclass
