@@ -69,15 +69,12 @@ logged_in() {
 unless_missing() {
     local pattern=$1 errors code=0
     shift
-    errors=$(mktemp)
     # Without input: a question would be asked where nobody sees it.
-    "$@" 2>"$errors" </dev/null || code=$?
-    if ((code != 0)) && ! grep -qE "$pattern" "$errors"; then
-        cat "$errors" >&2
-        rm -f "$errors"
+    { errors=$("$@" 2>&1 >&3 </dev/null) || code=$?; } 3>&1
+    if ((code != 0)) && ! grep -qE "$pattern" <<<"$errors"; then
+        say "$errors" >&2
         return "$code"
     fi
-    rm -f "$errors"
 }
 
 # What the vendor's file must set, and what it may leave as it is here.
