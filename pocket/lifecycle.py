@@ -37,6 +37,7 @@ _TERMINAL = ("Succeeded", "Failed")
 # A control process that was killed (by a signal: its exit code is 128 or more) is started again, as it starts the other
 # parts again; one that ends by itself has said why, and would again. SIGTERM is handed on to it.
 _AGAIN = """\
+stop= pid=
 trap 'stop=yes; kill -TERM $pid 2>/dev/null' TERM
 while [ -z "$stop" ]; do
   "$@" & pid=$!

@@ -39,6 +39,7 @@ class Pocket:
             "POCKET_PORT_BASE": str(self.port_base),
             "POCKET_GATEWAY_PORT": str(self.gateway_port),
             "KUBECONFIG": str(self.folder / "kubeconfig"),
+            "stop": "yes",  # a person's own variables are nothing to us
         }
 
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
