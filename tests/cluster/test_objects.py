@@ -22,7 +22,10 @@ VALUES = {
     "REGISTRY": "ghcr.io", "OWNER": "someone", "REGION": "us-west-2", "TABLE_SUFFIX": "someone",
     "LOAD_JOB": "load-readmusicsim", "LOAD_SIM": "ReadMusicSim", "LOAD_USERS": "200", "LOAD_PODS": "4",
     "LOAD_DURATION": "5m", "LOAD_URL": "http://127.0.0.1:8080",
-    **{f"PIN_{name}": f"@sha256:{'0' * 64}" for name in "DB DYNAMODB GATLING GRAPH LOADER S1 S2_V1 S2_V2".split()},
+    **{
+        f"PIN_{name}": f"@sha256:{'0' * 64}"
+        for name in ("DB", "DYNAMODB", "GATLING", "GRAPH", "LOADER", "S1", "S2_V1", "S2_V2")
+    },
 }  # fmt: skip
 POD_SECURITY_UNPRIVILEGED = 1024
 ELSEWHERE = {"graph.yaml": "istio-system", "dynamodb-emulator.yaml": "dynamodb"}
