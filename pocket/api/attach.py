@@ -58,11 +58,5 @@ class Attach:
                 pass  # until the client has gone: it has nothing to say
 
         with podstreams.registered(self._streams):
-            parts = [asyncio.ensure_future(part) for part in (carry(), listen())]
-            try:
-                await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for part in parts:
-                    part.cancel()
-                await asyncio.gather(*parts, return_exceptions=True)
+            await podstreams.until_one_ends(carry(), listen())
         return socket

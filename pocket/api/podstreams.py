@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 
 from pocket.objects import Obj, kind_of, name_of, namespace_of, uid_of
 from pocket.store import Expired, Store
@@ -21,6 +21,19 @@ def registered(streams: set[asyncio.Task[object]]) -> Iterator[None]:
         yield
     finally:
         streams.discard(task)
+
+
+async def until_one_ends(*coroutines: Coroutine[object, object, None]) -> None:
+    """Run them side by side until the first has ended, and raise what it raised; the others are cancelled."""
+    parts = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
+    try:
+        done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for part in parts:
+            part.cancel()
+        await asyncio.gather(*parts, return_exceptions=True)
+    for part in done:
+        part.result()
 
 
 async def removed(store: Store, pod: Obj, since: int) -> None:

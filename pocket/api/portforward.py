@@ -62,17 +62,10 @@ class PortForward:
         """Until the client or the pod has gone."""
         with podstreams.registered(self._streams):
             session = _Session(pipe, pod, self._runtime)
-            parts = [
-                asyncio.ensure_future(session.run()),
-                asyncio.ensure_future(session.probe()),
-                asyncio.ensure_future(podstreams.removed(self._registry.store, pod, version)),
-            ]
+            gone = podstreams.removed(self._registry.store, pod, version)
             try:
-                await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+                await podstreams.until_one_ends(session.run(), session.probe(), gone)
             finally:
-                for part in parts:
-                    part.cancel()
-                await asyncio.gather(*parts, return_exceptions=True)
                 await session.close()
 
 

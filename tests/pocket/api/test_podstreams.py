@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from pocket.api import podstreams
 from pocket.store import Store
 
@@ -64,3 +66,25 @@ def test_streams_are_known_while_they_run() -> None:
         assert streams == set()
 
     asyncio.run(scenario())
+
+
+def test_the_first_end_ends_them_all_and_its_error_is_told() -> None:
+    ended: list[str] = []
+
+    async def lasting(name: str) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(name)
+
+    async def short() -> None:
+        await asyncio.sleep(0)
+
+    async def wrong() -> None:
+        raise RuntimeError("out of order")
+
+    asyncio.run(podstreams.until_one_ends(lasting("a"), short()))
+    assert ended == ["a"]
+    with pytest.raises(RuntimeError, match="out of order"):
+        asyncio.run(podstreams.until_one_ends(lasting("b"), wrong()))
+    assert ended == ["a", "b"]
