@@ -95,9 +95,9 @@ wait_for_nodes() {
         else
             news="no answer yet (${list##*$'\n'})"
         fi
+        if [[ $told != "$news" ]]; then say "waiting for nodes: $news"; told=$news; fi
         ((SECONDS < end)) ||
             die "nodes of $cluster_title after $limit s: $news. See: kubectl --context $context describe nodes"
-        if [[ $told != "$news" ]]; then say "waiting for nodes: $news"; told=$news; fi
         sleep "${POLL:-5}"
     done
 }
