@@ -5,7 +5,7 @@
 #   tools/image.sh env             PIN_NAME=... for each image built for this cluster, for tools/apply.sh
 #   tools/image.sh clean           forget what was built for this cluster, so that all is built again
 #
-# NAME is a folder with a Dockerfile: s1, s2-v1, s2-v2, db, loader, graph, gatling. How an image gets to the pods
+# NAME is a folder with a Dockerfile: s1, s2-v1, s2-v2, db, loader, graph, gatling, dynamodb. How an image gets to the pods
 # depends on the cluster of the current context:
 #
 #   pocket     `python -m pocket build`, into its own store
