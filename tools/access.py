@@ -94,8 +94,13 @@ def _kubectl(*arguments: str, piped: str | None = None) -> subprocess.CompletedP
 
 def main() -> int:
     """Returns the exit code."""
-    if _kubectl("get", "--raw", API).returncode != 0:
-        return 0
+    asked = _kubectl("get", "--raw", API)
+    if asked.returncode != 0:
+        if "(NotFound)" in asked.stderr:
+            return 0
+        # Not to know is no reason to leave the pages open to everybody.
+        print(f"{asked.stderr.rstrip()}\naccess.py: the cluster does not say who may see its pages", file=sys.stderr)
+        return 1
     context = _kubectl("config", "current-context").stdout.strip()
     access = os.environ.get("ALLOW_FROM", "")
     try:

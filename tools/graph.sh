@@ -13,5 +13,9 @@ for service in kiali grafana; do
     fi
 done
 # Who may read what is only asked where the cluster tells its users apart.
-if kubectl get --raw /apis/rbac.authorization.k8s.io/v1 >/dev/null 2>&1; then say cluster/graph-rbac.yaml; fi
+if said=$(kubectl get --raw /apis/rbac.authorization.k8s.io/v1 2>&1 >/dev/null); then
+    say cluster/graph-rbac.yaml
+elif [[ $said != *"(NotFound)"* ]]; then
+    die "the cluster does not say whether it tells its users apart: $said"
+fi
 say cluster/graph.yaml

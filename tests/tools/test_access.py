@@ -105,6 +105,16 @@ def test_a_policy_that_is_refused_is_no_success(standins: StandIns, checkout: Pa
 
 
 def test_pocket_knows_no_such_policies(standins: StandIns, checkout: Path) -> None:
-    standins.answer("get --raw /apis/security.istio.io/v1", "not found\n", 1)
+    nothing = "Error from server (NotFound): the server could not find the requested resource\n"
+    standins.answer("get --raw /apis/security.istio.io/v1", nothing, 1)
     assert run(standins, checkout) == ""
     assert standins.calls == ["kubectl get --raw /apis/security.istio.io/v1"]
+
+
+@pytest.mark.parametrize("said", ["The connection to the server was refused", "Error from server (Forbidden): no"])
+def test_a_cluster_that_cannot_be_asked_is_no_open_one(standins: StandIns, checkout: Path, said: str) -> None:
+    standins.answer("get --raw /apis/security.istio.io/v1", said + "\n", 1)
+    done = standins.run("make", "-f", "k8s.mak", "access", "ALLOW_FROM=203.0.113.7", cwd=checkout)
+    assert done.returncode != 0
+    assert said in done.stderr
+    assert not any("apply" in call for call in standins.calls)

@@ -15,8 +15,16 @@ def test_installed_where_there_is_none(standins: StandIns, checkout: Path) -> No
 
 
 def test_no_rules_of_access_where_they_are_unknown(standins: StandIns, checkout: Path) -> None:
-    standins.answer("get --raw /apis/rbac", "not found\n", 1)
+    nothing = "Error from server (NotFound): the server could not find the requested resource\n"
+    standins.answer("get --raw /apis/rbac", nothing, 1)
     assert standins.run("tools/graph.sh", cwd=checkout).stdout == "cluster/graph.yaml\n"
+
+
+def test_a_cluster_that_cannot_be_asked(standins: StandIns, checkout: Path) -> None:
+    standins.answer("get --raw /apis/rbac", "The connection to the server was refused\n", 1)
+    done = standins.run("tools/graph.sh", cwd=checkout)
+    assert done.returncode == 1
+    assert "connection to the server was refused" in done.stderr
 
 
 def test_a_real_kiali_or_grafana_is_left_alone(standins: StandIns, checkout: Path) -> None:
