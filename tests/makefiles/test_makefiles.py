@@ -68,8 +68,8 @@ def cluster(standins: StandIns) -> StandIns:
     standins.answer("get svc", '{"metadata":{"name":"g"},"spec":{"ports":[{"port":80,"nodePort":8080}]}}')
     standins.answer("get nodes", '{"items":[{"status":{"addresses":[{"type":"InternalIP","address":"127.0.0.1"}]}}]}')
     standins.answer("get secret c756-auth", "secret/c756-auth\n")
-    standins.answer("get --raw /apis/metrics.k8s.io", "not found\n", 1)
-    standins.answer("get --raw /apis/security.istio.io", "not found\n", 1)
+    unknown = "Error from server (NotFound): the server could not find the requested resource\n"
+    standins.answer("get --raw /apis/(metrics.k8s.io|security.istio.io)", unknown, 1)
     return standins
 
 
