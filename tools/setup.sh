@@ -180,8 +180,14 @@ kubectl_minor() {
     "$1" version --client -o json 2>/dev/null | sed -nE 's/.*"minor": *"([0-9]+).*/\1/p' | head -n 1
 }
 
-# PATH without .cache/bin, which lib.sh put in front.
-machines=$(PATH=${PATH#*:} command -v kubectl || true)
+# The machine's own. People put .cache/bin on their PATH as `make up` tells them, or activate .venv: those are not it.
+machines=
+while IFS= read -r candidate; do
+    if [[ ! $candidate -ef $own && ! $candidate -ef .venv/bin/kubectl ]]; then
+        machines=$candidate
+        break
+    fi
+done < <(type -aP kubectl || true)
 state=$( ([[ -z $machines ]] || ls -lLn "$machines") | cksum)
 if [[ ! -e .cache/kubectl-checked || $(<.cache/kubectl-checked) != "$state" || (-L $own && ! -x $own) ]]; then
     minor=

@@ -104,6 +104,22 @@ def test_an_old_kubectl_is_replaced(standins: StandIns, complete: Path, version:
     assert len(standins.calls) == (1 if version else 0)
 
 
+@pytest.mark.parametrize("on_the_path", [".cache/bin", ".venv/bin"])
+def test_the_projects_kubectl_on_the_path_is_not_the_machines(
+    standins: StandIns, complete: Path, on_the_path: str
+) -> None:
+    """`make up` tells people without a kubectl to put .cache/bin on the PATH; it must not go the next time."""
+    (standins.folder / "kubectl").unlink()
+    for name in NEEDED.split():
+        (standins.folder / name).symlink_to(str(shutil.which(name)))
+    standins.env["C756_BIN"] = str(complete / ".cache/bin")
+    for path in (standins.folder, f"{complete / on_the_path}:{standins.folder}", f"{standins.folder}"):
+        for _ in range(2):
+            done = standins.run("tools/setup.sh", cwd=complete, env={"PATH": str(path)})
+            assert (done.returncode, done.stdout) == (0, ""), done.stderr
+            assert os.access(complete / ".cache/bin/kubectl", os.X_OK)
+
+
 # -- programs that only tests need ------------------------------------------------------------------------------------
 
 NO_CHROMIUM = "no Chromium: the tests of the graph's page are skipped"
