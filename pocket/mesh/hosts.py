@@ -8,7 +8,7 @@ from typing import Any
 
 from pocket.mesh import policy
 from pocket.mesh.clusters import substitute_name
-from pocket.mesh.matching import concerns, gateway_name, is_catch_all
+from pocket.mesh.matching import concerns, is_catch_all
 from pocket.mesh.model import GatewayPort, Proxy, Resource, Snapshot
 from pocket.mesh.names import (
     MESH,
@@ -17,6 +17,7 @@ from pocket.mesh.names import (
     cluster_name,
     exported,
     fqdn,
+    gateway_name,
     host_matches,
     most_specific,
 )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Set
 from typing import Any
 
 from pocket.mesh.model import Proxy, Resource
-from pocket.mesh.names import MESH
+from pocket.mesh.names import gateway_name
 
 _CATCH_ALL = {"prefix": "/"}
 
@@ -27,13 +27,6 @@ def concerns(match: Mapping[str, Any], proxy: Proxy, gateways: Set[str], port: i
         return False
     source = match.get("sourceNamespace")
     return not source or source == proxy.namespace
-
-
-def gateway_name(name: str, namespace: str) -> str:
-    """A gateway as an Istio object names it, in full: `mesh` stays, `gw` -> `ns/gw`."""
-    if name == MESH or "/" in name:
-        return name.replace("./", f"{namespace}/", 1) if name.startswith("./") else name
-    return f"{namespace}/{name}"
 
 
 def route_match(match: Mapping[str, Any] | None) -> Resource:

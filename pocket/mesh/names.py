@@ -36,6 +36,13 @@ def fqdn(host: str, namespace: str) -> str:
     return host if "." in host or "*" in host else f"{host}.{namespace}.svc.{CLUSTER_DOMAIN}"
 
 
+def gateway_name(name: str, namespace: str) -> str:
+    """A gateway as an Istio object names it, in full: `mesh` stays, `gw` -> `ns/gw`."""
+    if name == MESH or "/" in name:
+        return name.replace("./", f"{namespace}/", 1) if name.startswith("./") else name
+    return f"{namespace}/{name}"
+
+
 def service_host(name: str, namespace: str) -> str:
     """The full name of a Service."""
     return f"{name}.{namespace}.svc.{CLUSTER_DOMAIN}"

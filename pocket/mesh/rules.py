@@ -16,11 +16,16 @@ _REDIRECT_CODES = (301, 302, 303, 307, 308)
 
 def virtual_service(obj: Obj) -> Iterator[FieldError]:
     spec = obj["spec"]
-    yield from _unique(spec["hosts"], "spec.hosts")
+    hosts = spec.get("hosts") or ()
+    if not hosts:
+        for name in ("gateways", "tls", "tcp"):
+            if spec.get(name):
+                yield FieldError(f"spec.{name}", "Invalid value: a delegate (no hosts) has http rules only")
+    yield from _unique(hosts, "spec.hosts")
     if not any(spec.get(kind) for kind in ("http", "tls", "tcp")):
         yield FieldError("spec", "Required value: http, tcp or tls must be provided in virtual service")
     for index, rule in enumerate(spec.get("http") or ()):
-        yield from _http(rule, f"spec.http[{index}]")
+        yield from _http(rule, f"spec.http[{index}]", delegate=not hosts)
     for kind in ("tls", "tcp"):
         for index, rule in enumerate(spec.get(kind) or ()):
             path = f"spec.{kind}[{index}]"
@@ -29,13 +34,21 @@ def virtual_service(obj: Obj) -> Iterator[FieldError]:
                 for position, sni in enumerate(match.get("sniHosts") or ()):
                     where = f"{path}.match[{number}].sniHosts[{position}]"
                     namespace = obj["metadata"].get("namespace") or "default"
-                    if not any(host_matches(fqdn(host, namespace), sni) for host in spec["hosts"]):
+                    if not any(host_matches(fqdn(host, namespace), sni) for host in hosts):
                         yield _bad(where, sni, "must be covered by one of spec.hosts")
 
 
-def _http(rule: Mapping[str, Any], path: str) -> Iterator[FieldError]:
+def _http(rule: Mapping[str, Any], path: str, *, delegate: bool) -> Iterator[FieldError]:
     actions = [name for name in ("route", "redirect", "directResponse") if rule.get(name) is not None]
-    if len(actions) != 1:
+    root = rule.get("delegate") is not None
+    if root and delegate:
+        yield FieldError(f"{path}.delegate", "Invalid value: a delegate (no hosts) cannot delegate further")
+    elif root:
+        for name in actions:
+            if name != "directResponse":
+                yield FieldError(f"{path}.{name}", "Invalid value: cannot be used together with delegate")
+        actions = []
+    elif len(actions) != 1:
         got = " and ".join(actions) if actions else "none"
         yield FieldError(path, f"Invalid value: exactly one of route, redirect and directResponse is needed, not {got}")
     if rule.get("route") is not None and not rule["route"]:

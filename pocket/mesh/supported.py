@@ -124,7 +124,7 @@ _HTTP_ROUTE = _o(
             }
         ),
         "directResponse": _o({"status": _must(_i(200, 599)), "body": _o({"string": _s(), "bytes": _s("base64")})}),
-        "delegate": _no("write the delegate's rules into this VirtualService"),
+        "delegate": _o({"name": _s(), "namespace": _s()}),
         "rewrite": _o(
             {
                 "uri": _s(),
@@ -194,7 +194,7 @@ _L4_ROUTE = _many(_o({"destination": _must(_DESTINATION), "weight": _i(0, 214748
 
 VIRTUAL_SERVICE = _o(
     {
-        "hosts": _must(_many(_s("host"))),
+        "hosts": _many(_s("host")),
         "gateways": _many(_s("gateway")),
         "http": _many(_HTTP_ROUTE),
         "tls": _many(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from pocket.mesh.clusters import inbound_clusters, outbound_clusters, substitute_clusters
+from pocket.mesh.delegates import with_delegates
 from pocket.mesh.hosts import View, gateway_routes, gateway_servers, outbound_routes
 from pocket.mesh.listeners import listeners
 from pocket.mesh.model import EnvoyConfig, Proxy, Resource, Snapshot
@@ -17,6 +19,7 @@ def translate(snapshot: Snapshot, proxy: Proxy) -> EnvoyConfig:
         snapshot = Snapshot(
             services=snapshot.services, endpoints=snapshot.endpoints, manual_endpoints=snapshot.manual_endpoints
         )
+    snapshot = replace(snapshot, virtual_services=with_delegates(snapshot.virtual_services))
     services = registry(snapshot, proxy.namespace)
     view = View(snapshot, proxy, services)
     clusters = [

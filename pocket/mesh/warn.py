@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pocket.mesh.delegates import delegations, is_delegate
 from pocket.mesh.hosts import bound_gateways
 from pocket.mesh.matching import is_catch_all, route_match
 from pocket.mesh.model import Snapshot
@@ -29,8 +30,47 @@ def warnings(obj: Obj, snapshot: Snapshot) -> list[str]:
 
 
 def _virtual_service(obj: Obj, snapshot: Snapshot) -> Iterator[str]:
+    services = {service.host: service for service in registry(snapshot, _namespace(obj))}
+    if is_delegate(obj):
+        yield from _roots(obj, snapshot)
+    else:
+        yield from _delegates(obj, snapshot)
+        yield from _places(obj, snapshot, services)
+    yield from _all_destinations(obj, snapshot, services)
+    yield from _unreachable(obj)
+
+
+def _delegates(obj: Obj, snapshot: Snapshot) -> Iterator[str]:
+    for found in delegations(obj, snapshot.virtual_services):
+        if found.problem:
+            yield f'{found.path}.delegate: VirtualService "{found.target}" {found.problem}: the rule has no effect'
+        for number in found.dropped:
+            yield (
+                f'{found.path}.delegate: rule http[{number}] of "{found.target}" is not used: '
+                f"its conditions are not within those of {found.path}.match"
+            )
+
+
+def _roots(obj: Obj, snapshot: Snapshot) -> Iterator[str]:
+    """What becomes of a delegate where others refer to it already."""
+    target = f"{_namespace(obj)}/{name_of(obj)}"
+    for root in snapshot.virtual_services:
+        for found in delegations(root, [obj]):
+            if found.target != target:
+                continue
+            name = f"{_namespace(root)}/{name_of(root)}"
+            if found.problem:
+                yield f'VirtualService "{name}" refers to this one, which {found.problem}: its rule has no effect'
+            for number in found.dropped:
+                yield (
+                    f'spec.http[{number}] is not used for VirtualService "{name}": '
+                    f"its conditions are not within those of {found.path}.match there"
+                )
+
+
+def _places(obj: Obj, snapshot: Snapshot, services: Mapping[str, MeshService]) -> Iterator[str]:
+    """Gateways and hosts that the rules are for."""
     namespace = _namespace(obj)
-    services = {service.host: service for service in registry(snapshot, namespace)}
     gateways = bound_gateways(obj)
     known = {f"{_namespace(gateway)}/{name_of(gateway)}": gateway for gateway in snapshot.gateways}
     for name in gateways:
@@ -45,6 +85,10 @@ def _virtual_service(obj: Obj, snapshot: Snapshot) -> Iterator[str]:
             full = fqdn(host, namespace)
             if not any(host_matches(full, service) or host_matches(service, full) for service in services):
                 yield f'host "{host}" is no service that the mesh knows: {full}'
+
+
+def _all_destinations(obj: Obj, snapshot: Snapshot, services: Mapping[str, MeshService]) -> Iterator[str]:
+    namespace = _namespace(obj)
     missing = set()
     for path, destination in _destinations(obj):
         host = fqdn(destination["host"], namespace)
@@ -54,7 +98,6 @@ def _virtual_service(obj: Obj, snapshot: Snapshot) -> Iterator[str]:
             missing.add(host)
         else:
             yield from _destination(destination, path, services[host], snapshot)
-    yield from _unreachable(obj)
 
 
 def _mesh_missing(obj: Obj, snapshot: Snapshot, services: Mapping[str, MeshService]) -> Iterator[str]:
@@ -67,7 +110,8 @@ def _mesh_missing(obj: Obj, snapshot: Snapshot, services: Mapping[str, MeshServi
         others = [
             other
             for other in snapshot.virtual_services
-            if MESH in bound_gateways(other) and full in (fqdn(h, _namespace(other)) for h in other["spec"]["hosts"])
+            if MESH in bound_gateways(other)
+            and full in (fqdn(h, _namespace(other)) for h in other["spec"].get("hosts") or ())
         ]
         if not others:
             yield f'host "{host}" is a service, but only gateways follow the rules: add the gateway "mesh" for pods'

@@ -74,7 +74,7 @@ def http(rule: str) -> str:
         (VS, http("route: [{destination: {subset: v1}}]"), "spec.http[0].route[0].destination.host: Required value"),
         (VS, http("route: 5"), "must be of type array"),
         (VS, http("route: [5]"), "spec.http[0].route[0]: Invalid value"),
-        (VS, "{hosts: []}", "spec.hosts: Required value"),
+        (VS, "{hosts: []}", "spec: Required value: http, tcp or tls"),
         (VS, http(f"{ROUTE}, timeout: 5"), "must be of type string"),
         (VS, http(f"{ROUTE}, timeout: 5 seconds"), "must be a duration such as"),
         (VS, http(f"{ROUTE}, timeout: 1us"), "must be at least 1ms"),
@@ -125,7 +125,6 @@ def http(rule: str) -> str:
         (VS, "{hosts: [a.com], tls: [{match: [{sniHosts: [b.com]}], %s}]}" % ROUTE, "must be covered by one of"),
         (VS, "{hosts: [a.com], tls: [{%s}]}" % ROUTE, "spec.tls[0].match: Required value"),
         # what pocket does not do
-        (VS, http("delegate: {name: x}"), "spec.http[0].delegate: not supported by pocket: write the delegate's"),
         (VS, "{hosts: [a], tcp: [{match: [{sourceSubnet: 10.0.0.0/8}], %s}]}" % ROUTE, "not supported by pocket"),
         (
             "DestinationRule",

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from pocket.mesh.matching import concerns, gateway_name, is_catch_all, route_match
+from pocket.mesh.matching import concerns, is_catch_all, route_match
+from pocket.mesh.names import gateway_name
 from tests.pocket.mesh.kit import NS, sidecar
 
 

@@ -28,9 +28,7 @@ def test_every_field_that_is_not_honoured_says_why(kind: str) -> None:
 def test_the_table_names_each_kind_of_answer() -> None:
     table = markdown()
     assert "| VirtualService | honoured |" in table
-    assert (
-        "| VirtualService | refused: write the delegate's rules into this VirtualService | `http[].delegate` |" in table
-    )
+    assert "| VirtualService | refused: every source is 127.0.0.1 | `tcp[].match[].sourceSubnet` |" in table
     assert "| ServiceEntry | no effect:" in table
     assert "{SIMPLE, MUTUAL, ISTIO_MUTUAL}" in table
 
