@@ -177,11 +177,7 @@ def _version(name: str, column: Column, seconds: int) -> Json:
     metrics = _number(column.metrics, seconds)
     out = {target: _number(requests, seconds) for target, requests in sorted(column.out.items())}
     total_in = add([*success.values(), *failed.values(), metrics])
-    refused = sum(
-        requests
-        for (way, code, _), requests in column.codes.items()
-        if way != METRICS and code[0] == "4" and code != "404"  # whether an item exists, only the datastore can tell
-    )
+    rejected = sum(requests for (way, code, _), requests in column.codes.items() if way != METRICS and rejects(code))
     return {
         "version": name,
         "workloads": sorted(column.workloads),
@@ -194,7 +190,7 @@ def _version(name: str, column: Column, seconds: int) -> Json:
             "total": total_in,
         },
         "out": {"services": out, "total": add(out.values())},
-        "notPassedOn": _not_passed_on(total_in, add(out.values()), metrics, _number(refused, seconds)),
+        "notPassedOn": _not_passed_on(total_in, add(out.values()), metrics, _number(rejected, seconds)),
         "bytes": {target: round(size) for target, size in sorted(column.bytes.items())},
         "codes": [
             {"from": way, "code": code, "flags": flags, **_number(requests, seconds)}
@@ -203,14 +199,23 @@ def _version(name: str, column: Column, seconds: int) -> Json:
     }
 
 
-def _not_passed_on(total_in: Json, out: Json, metrics: Json, refused: Json) -> Json:
-    """What came in and did not go on. `rest` is what neither metrics nor refusals explain."""
+def rejects(code: str) -> bool:
+    """Does a service answer so without asking another? By the HTTP contract of this application's services.
+
+    401 and 400 are found before anybody is asked, and 500 is the bug of version 2. Whether an item exists (404) only
+    the datastore can tell, and 502, 503 and 504 tell of the service behind.
+    """
+    return code == "500" or (code[0] == "4" and code != "404")
+
+
+def _not_passed_on(total_in: Json, out: Json, metrics: Json, rejected: Json) -> Json:
+    """What came in and did not go on. `rest` is what neither of the two types explains."""
     total = _subtract(total_in, out)
     return {
         "total": total,
         "metrics": metrics,
-        "refused": refused,
-        "rest": _subtract(_subtract(total, metrics), refused),
+        "rejected": rejected,
+        "rest": _subtract(_subtract(total, metrics), rejected),
     }
 
 

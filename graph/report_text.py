@@ -55,7 +55,7 @@ def lines_of(report: Json) -> list[tuple[str, list[str]]]:
         ("out: total", ["out", "total"]),
         ("not passed on: total (in - out)", ["notPassedOn", "total"]),
         ("  metric requests, answered by itself", ["notPassedOn", "metrics"]),
-        ("  refused (4xx other than 404)", ["notPassedOn", "refused"]),
+        ("  rejected (500, 4xx other than 404)", ["notPassedOn", "rejected"]),
         (f"  rest: {rest}", ["notPassedOn", "rest"]),
     ]
 

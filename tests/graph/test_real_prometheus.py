@@ -234,6 +234,7 @@ def test_report_equals_numbers_computed_by_hand(live: Prometheus, fake_kubernete
         assert inside["metrics"]["unrounded"] == pytest.approx(of("unknown", "200"), abs=0.01)
         passed_on = sent[("destination", f"cmpt756s2-{name}", "cmpt756db", "v1", "200")]
         assert version["out"]["services"]["cmpt756db"]["unrounded"] == pytest.approx(passed_on, abs=0.01)
+        assert version["notPassedOn"]["rejected"]["unrounded"] == inside["failed"]["unrounded"]
         # Sums are of the rounded parts.
         assert inside["total"]["requests"] == sum(inside[part]["requests"] for part in ("success", "failed", "metrics"))
         assert (
@@ -282,8 +283,8 @@ def test_details_and_weights_from_recorded_traffic(recorded: Prometheus, recorde
     assert answer["http"]["percentError"] == pytest.approx(100 * 0.25 / (0.5 + 1 / 30), abs=0.1)
     for name, text in details.times_queries(matching, 60, "source").items():  # the PromQL that the panel shows
         assert answer["responseTime"][name] == pytest.approx(recorded.query(text, now)[0].value, abs=0.0001), name
-    # 11 ms and half a millisecond for the network: the senders' view.
-    assert answer["responseTime"]["avg"] == pytest.approx(11.5, abs=0.01)
+    # Half of them 11 ms, half (the rejected) 3 ms, and half a millisecond for the network: the senders' view.
+    assert answer["responseTime"]["avg"] == pytest.approx(7.5, abs=0.01)
     observed = routing.observed(
         recorded.query(routing.observed_query(NS, "cmpt756s2", 60), now), test_golden.cluster("canary")
     )

@@ -45,7 +45,7 @@ INCOMING = [
 ]
 OUTGOING = [
     Row({"source_canonical_revision": "v1", "destination_service_name": "cmpt756db"}, 2806.0),
-    Row({"source_canonical_revision": "v2", "destination_service_name": "cmpt756db"}, 300.0),
+    Row({"source_canonical_revision": "v2", "destination_service_name": "cmpt756db"}, 150.0),
 ]
 
 
@@ -77,8 +77,25 @@ def test_what_is_not_passed_on_is_explained(answer: dict[str, Any]) -> None:
     missing = version(answer, "v1")["notPassedOn"]
     assert missing["total"]["requests"] == 2856 - 2806
     assert missing["metrics"]["requests"] == 20
-    assert missing["refused"]["requests"] == 30  # the 401; whether a song exists, only the datastore knows
+    assert missing["rejected"]["requests"] == 30  # the 401; whether a song exists, only the datastore knows
     assert missing["rest"]["requests"] == 0
+
+
+def test_the_two_types_that_version_2_does_not_pass_on(answer: dict[str, Any]) -> None:
+    missing = version(answer, "v2")["notPassedOn"]
+    assert missing["total"]["requests"] == 150 + 150 + 20 - 150  # 150.5 and 149.5 are both 150: to even
+    assert missing["metrics"]["requests"] == 20
+    assert missing["rejected"]["requests"] == 150
+    assert missing["rest"]["requests"] == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "rejected"),
+    [("200", False), ("400", True), ("401", True), ("404", False), ("500", True), ("502", False), ("503", False),
+     ("504", False), ("-", False)],
+)  # fmt: skip
+def test_what_a_service_answers_by_itself(code: str, rejected: bool) -> None:
+    assert report.rejects(code) is rejected
 
 
 @pytest.mark.parametrize("part", [("in", "total"), ("in", "success"), ("out", "total"), ("notPassedOn", "rest")])

@@ -102,23 +102,23 @@ def dynamo(rate: float) -> Flow:
 
 
 def story(user: float, music: float, share: float, failing: float, *, v2: bool = True) -> list[Flow]:
-    """The exercise: reads of users and music; v2 gets `share` of the music and fails `failing` of what it gets."""
+    """The exercise: reads of users and music; v2 gets `share` of the music and rejects `failing` of what it gets."""
+    rejected = music * share * failing
     flows = [
         http(GATEWAY, S1, user, millis=12.0),
         http(S1, DB, user, millis=5.0),
         scraped(S1),
         scraped(S2V1),
         scraped(DB),
-        dynamo(520.0 * (user + music)),
+        dynamo(520.0 * (user + music - rejected)),
     ]
     for target, part in ((S2V1, music * (1 - share)), (S2V2, music * share)):
-        bad = part * failing if target is S2V2 else 0.0
+        bad = rejected if target is S2V2 else 0.0
         if part - bad > 0:
             flows.append(http(GATEWAY, target, part - bad, millis=11.0))
-        if bad > 0:
-            flows.append(http(GATEWAY, target, bad, "500", millis=11.0, response_bytes=300.0))
-        if part > 0:
-            flows.append(http(target, DB, part, millis=5.0))
+            flows.append(http(target, DB, part - bad, millis=5.0))
+        if bad > 0:  # without asking the datastore, and so faster
+            flows.append(http(GATEWAY, target, bad, "500", millis=3.0, response_bytes=300.0))
     return [*flows, scraped(S2V2)] if v2 else flows
 
 
