@@ -13,6 +13,7 @@ from pocket.kubelet.environment import container_environment, service_links
 from pocket.kubelet.proxy import is_proxy
 from pocket.kubelet.records import PodRecord
 from pocket.mesh.model import ADMIN_SOCKET, LOCALHOST, GatewayPort, Inbound, Mode, PodEndpoint, Proxy, Substitute
+from pocket.mesh.registry import target_port
 from pocket.objects import Obj, labels_of, matches, name_of, owner_of
 from pocket.ports import PortPool
 from pocket.settings import Settings
@@ -234,24 +235,26 @@ class Network:
 
     def _gateway_ports(self) -> tuple[GatewayPort, ...]:
         """The ports that the gateway's Service opens on the node."""
-        found = {GatewayPort(int(port["port"]), int(port["nodePort"])) for port in self._node_ports()}
+        names = self._gateway_port_names()
+        found = {
+            GatewayPort(int(port["port"]), int(port["nodePort"]), target_port(port, names) or 0)
+            for port in self._node_ports()
+        }
         return tuple(sorted(found, key=lambda port: port.service_port))
 
     def _gateway_targets(self) -> dict[int, int]:
         """A gateway listens on the node's ports themselves."""
-        names = {
-            entry["name"]: int(entry["containerPort"])
+        names = self._gateway_port_names()
+        targets = {target_port(port, names): int(port["nodePort"]) for port in self._node_ports()}
+        return {number: node_port for number, node_port in targets.items() if number is not None}
+
+    def _gateway_port_names(self) -> dict[str, int]:
+        return {
+            str(entry["name"]): int(entry["containerPort"])
             for container in self._app_specs()
             for entry in container.get("ports") or ()
             if entry.get("name")
         }
-        targets = {}
-        for port in self._node_ports():
-            target = port.get("targetPort") or port["port"]
-            number = names.get(target) if isinstance(target, str) else int(target)
-            if number is not None:
-                targets[number] = int(port["nodePort"])
-        return targets
 
     def _endpoint_ports(self) -> dict[int, int]:
         return dict(self._record.inbound_ports if self.mode == "sidecar" else self._record.app_ports)

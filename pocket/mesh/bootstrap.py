@@ -9,6 +9,7 @@ from typing import Any
 from pocket.mesh import telemetry
 from pocket.mesh.model import ADMIN_SOCKET, BOOTSTRAP_FILE, CLUSTER_DOMAIN, LOCALHOST, EnvoyConfig, Proxy
 from pocket.mesh.names import typed
+from pocket.mesh.regexes import MAX_PROGRAM_SIZE
 
 CLUSTERS_FILE = "cds.json"
 LISTENERS_FILE = "lds.json"
@@ -54,6 +55,13 @@ def bootstrap(proxy: Proxy) -> dict[str, Any]:
             "histogram_bucket_settings": telemetry.histogram_buckets(),
         },
         "stats_flush_interval": "1s",  # histograms reach the scrape when they are flushed
+        # As Istio's: without it, Envoy refuses a whole configuration for one longer regular expression.
+        "layered_runtime": {
+            "layers": [
+                {"name": "global config", "static_layer": {"re2.max_program_size.error_level": MAX_PROGRAM_SIZE}},
+                {"name": "admin", "admin_layer": {}},
+            ]
+        },
         "overload_manager": {
             "resource_monitors": [
                 {

@@ -10,7 +10,7 @@ routes and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pocket.mesh import policy, telemetry
@@ -31,12 +31,13 @@ DNS_REFRESH = "60s"  # Istio's default
 LOCAL_CONNECT_TIMEOUT = "1s"  # to the application next door
 
 
-def outbound_clusters(snapshot: Snapshot, proxy: Proxy, services: Iterable[MeshService]) -> list[Resource]:
-    """What a sidecar or a gateway can send to."""
+def outbound_clusters(
+    proxy: Proxy, services: Iterable[MeshService], rule: Callable[[MeshService], Mapping[str, Any]]
+) -> list[Resource]:
+    """What a sidecar or a gateway can send to; `rule` gives the DestinationRule's spec of a service."""
     clusters = []
     for service in services:
-        rule = policy.rule_for(snapshot, service, proxy.namespace)
-        spec = rule["spec"] if rule else {}
+        spec = rule(service)
         for port in service.ports:
             whole = policy.merge(None, spec.get("trafficPolicy"), port.number)
             clusters.append(_outbound(proxy, service, port, "", whole, port.addresses))

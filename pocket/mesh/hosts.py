@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from pocket.mesh import policy
 from pocket.mesh.clusters import substitute_name
+from pocket.mesh.destination_rules import DestinationRules
 from pocket.mesh.matching import concerns, is_catch_all
 from pocket.mesh.model import GatewayPort, Proxy, Resource, Snapshot
 from pocket.mesh.names import (
@@ -43,9 +45,18 @@ class View:
     proxy: Proxy
     services: tuple[MeshService, ...]
 
-    @property
+    @cached_property
     def by_host(self) -> Mapping[str, MeshService]:
         return {service.host: service for service in self.services}
+
+    @cached_property
+    def _rules(self) -> DestinationRules:
+        return DestinationRules(self.snapshot.destination_rules)
+
+    def rule(self, service: MeshService) -> Mapping[str, Any]:
+        """The `spec` of the DestinationRule that holds for a service; empty where there is none."""
+        found = self._rules.find(service, self.proxy)
+        return found.spec if found else {}
 
     def context(self, gateways: Iterable[str], port: int) -> Context:
         return Context(self.proxy, self.by_host, frozenset(gateways), port, self._policy)
@@ -62,8 +73,7 @@ class View:
         ]
 
     def _policy(self, service: MeshService, subset: str, port: int) -> policy.Policy:
-        rule = policy.rule_for(self.snapshot, service, self.proxy.namespace)
-        spec = rule["spec"] if rule else {}
+        spec = self.rule(service)
         merged = policy.merge(None, spec.get("trafficPolicy"), port)
         for candidate in spec.get("subsets") or ():
             if candidate["name"] == subset:
@@ -215,34 +225,56 @@ def _allow_any() -> Resource:
 
 
 def gateway_servers(view: View, port: GatewayPort) -> list[tuple[str, Mapping[str, Any]]]:
-    """The servers of Gateways for one port of this gateway, each with its Gateway's full name."""
+    """The servers of Gateways for one port of this gateway, each with its Gateway's full name.
+
+    A number that is no port of the gateway's Service is one of the pod itself, as in Istio.
+    """
+    targets = {one.service_port: one.target for one in view.proxy.gateway_ports}
     found = []
     for obj in sorted(view.snapshot.gateways, key=lambda o: (o["metadata"]["namespace"], name_of(o))):
         if not matches(obj["spec"].get("selector"), view.proxy.labels):
             continue
         for server in obj["spec"].get("servers") or ():
-            if server["port"]["number"] == port.service_port and server["port"]["protocol"].upper() in HTTP_PROTOCOLS:
+            number = server["port"]["number"]
+            if targets.get(number, number) == port.target and server["port"]["protocol"].upper() in HTTP_PROTOCOLS:
                 found.append((f"{obj['metadata']['namespace']}/{name_of(obj)}", server))
     return found
 
 
 def gateway_routes(view: View, port: GatewayPort) -> Resource:
-    """The route configuration of one port of an ingress gateway; what nothing matches gets 404."""
+    """The route configuration of one port of an ingress gateway; what nothing matches gets 404.
+
+    Servers of several Gateways are joined, and so are the rules of several VirtualServices for one host: those that
+    catch everything come last. Rules are made once for each Gateway, for the first of its servers that they concern.
+    """
     routes: dict[str, list[Resource]] = {}
+    numbers: dict[str, int] = {}
     redirected = set()
+    made: dict[tuple[str, str], list[Resource]] = {}
     for gateway, server in gateway_servers(view, port):
+        number = server["port"]["number"]
+        redirects = bool((server.get("tls") or {}).get("httpsRedirect"))
         for obj in view.virtual_services(gateway):
-            found = http_routes(obj, view.context((gateway,), port.service_port))
-            for domain in _gateway_domains(server, obj, gateway):
+            domains = _gateway_domains(server, obj, gateway)
+            key = gateway, f"{obj['metadata']['namespace']}/{name_of(obj)}"
+            if domains and key not in made:
+                found = http_routes(obj, view.context((gateway,), number))
                 if found:
-                    _append_new(routes.setdefault(domain, []), found)
-                if (server.get("tls") or {}).get("httpsRedirect"):
+                    made[key] = found
+            for domain in domains if key in made else ():
+                _append_new(routes.setdefault(domain, []), made[key])
+                numbers.setdefault(domain, number)
+                if redirects:
                     redirected.add(domain)
+        for exposed in server["hosts"] if redirects else ():
+            domain = exposed.lower().rpartition("/")[2]
+            routes.setdefault(domain, [])
+            numbers.setdefault(domain, number)
+            redirected.add(domain)
     virtual_hosts = []
     for domain, listed in sorted(routes.items()):
-        # Rules of several VirtualServices for one host: those that catch everything come last, as in Istio.
         ordered = sorted(listed, key=is_catch_all)
-        virtual_host = _virtual_host(f"{domain}:{port.service_port}", [domain], ordered)
+        virtual_host = _virtual_host(f"{domain}:{numbers[domain]}", [domain], ordered)
         if domain in redirected:
             virtual_host["require_tls"] = "ALL"
         virtual_hosts.append(virtual_host)

@@ -60,10 +60,19 @@ class Substitute:
 
 @dataclass(frozen=True)
 class GatewayPort:
-    """One port of an ingress gateway: a Gateway's `server.port.number` is `service_port`; clients use `listen_port`."""
+    """One port of an ingress gateway: `service_port` of its Service leads to `target_port` of the pod.
+
+    A Gateway's `server.port.number` means either (Istio looks among the Service's ports first); clients use
+    `listen_port`.
+    """
 
     service_port: int
     listen_port: int
+    target_port: int = 0  # 0: the same as the Service's
+
+    @property
+    def target(self) -> int:
+        return self.target_port or self.service_port
 
 
 @dataclass(frozen=True)

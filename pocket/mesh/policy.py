@@ -1,17 +1,15 @@
-"""DestinationRules: which one applies, how its levels merge, and what they make of a cluster.
+"""Traffic policies of DestinationRules: how their levels merge, and what they make of a cluster.
 
 The rules are Istio's (https://istio.io/latest/docs/reference/config/networking/destination-rule/).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from pocket.mesh.model import Resource, Snapshot
-from pocket.mesh.names import ROOT_NAMESPACE, envoy_duration, exported, fqdn, most_specific, seconds
-from pocket.mesh.registry import MeshService
-from pocket.objects import Obj, name_of
+from pocket.mesh.model import Resource
+from pocket.mesh.names import envoy_duration, seconds
 
 Policy = dict[str, Any]
 
@@ -30,39 +28,6 @@ CONNECT_TIMEOUT = "10s"  # Istio's default
 IDLE_TIMEOUT = "55s"
 """Envoy closes an idle upstream connection before the server does: ours keep theirs for 75 s (`gunicorn --keep-alive`).
 Whoever waits longer may send into a connection that is just being closed."""
-
-
-def rule_for(snapshot: Snapshot, service: MeshService, namespace: str) -> Obj | None:
-    """The DestinationRule of a service, as a proxy in `namespace` sees it.
-
-    Looked for in the proxy's namespace, then the service's, then the root namespace; the most specific host wins.
-    Several rules for one host are merged: the subsets of all, the traffic policy of the first (oldest) that has one.
-    """
-    for where in dict.fromkeys((namespace, service.namespace, ROOT_NAMESPACE)):
-        rules = [
-            rule
-            for rule in _oldest_first(snapshot.destination_rules)
-            if (rule["metadata"].get("namespace") or "default") == where and exported(rule, namespace)
-        ]
-        hosts = {id(rule): fqdn(rule["spec"]["host"], where) for rule in rules}
-        best = most_specific(list(hosts.values()), service.host)
-        if best is not None:
-            return _merge_rules([rule for rule in rules if hosts[id(rule)] == best])
-    return None
-
-
-def _oldest_first(objects: Sequence[Obj]) -> list[Obj]:
-    return sorted(objects, key=lambda obj: (obj["metadata"].get("creationTimestamp") or "", name_of(obj)))
-
-
-def _merge_rules(rules: Sequence[Obj]) -> Obj:
-    first = rules[0]
-    subsets: dict[str, Any] = {}
-    for rule in rules:
-        for subset in rule["spec"].get("subsets") or ():
-            subsets.setdefault(subset["name"], subset)
-    traffic = next((rule["spec"]["trafficPolicy"] for rule in rules if rule["spec"].get("trafficPolicy")), None)
-    return {**first, "spec": {**first["spec"], "subsets": list(subsets.values()), "trafficPolicy": traffic}}
 
 
 def merge(original: Mapping[str, Any] | None, override: Mapping[str, Any] | None, port: int) -> Policy:

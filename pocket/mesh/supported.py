@@ -344,7 +344,7 @@ DESTINATION_RULE = _o(
         "trafficPolicy": _TRAFFIC_POLICY,
         "subsets": _many(_o({"name": _must(_s("label")), "labels": _LABELS, "trafficPolicy": _TRAFFIC_POLICY})),
         "exportTo": _EXPORT_TO,
-        "workloadSelector": _no("a DestinationRule holds for every pod of the namespaces that see it"),
+        "workloadSelector": _o({"matchLabels": _LABELS}),
     }
 )
 

@@ -23,7 +23,7 @@ def translate(snapshot: Snapshot, proxy: Proxy) -> EnvoyConfig:
     services = registry(snapshot, proxy.namespace)
     view = View(snapshot, proxy, services)
     clusters = [
-        *outbound_clusters(snapshot, proxy, services),
+        *outbound_clusters(proxy, services, view.rule),
         *inbound_clusters(snapshot, proxy),
         *substitute_clusters(proxy, services),
     ]

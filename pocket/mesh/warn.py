@@ -13,7 +13,7 @@ from pocket.mesh.hosts import bound_gateways
 from pocket.mesh.matching import is_catch_all, route_match
 from pocket.mesh.model import Snapshot
 from pocket.mesh.names import MESH, fqdn, host_matches
-from pocket.mesh.registry import MeshService, registry
+from pocket.mesh.registry import MeshService, registry, target_port
 from pocket.objects import Obj, kind_of, matches, name_of
 
 
@@ -202,13 +202,15 @@ def _gateway_ports(gateway: Obj, snapshot: Snapshot) -> set[int]:
     """The ports of the Services that lead to the gateway's pods."""
     pods = [pod for pod in snapshot.endpoints if matches(gateway["spec"]["selector"], pod.labels)]
     return {
-        port["port"]
+        number
         for service in snapshot.services
         for port in service["spec"].get("ports") or ()
         if any(
             pod.namespace == _namespace(service) and matches(service["spec"].get("selector"), pod.labels)
             for pod in pods
         )
+        for number in (port["port"], target_port(port, {}))
+        if number is not None
     }
 
 

@@ -119,6 +119,7 @@ def test_a_gateway_has_its_services_node_ports(store: Store) -> None:
     made = network(store, pod("gateway", annotations={"inject.istio.io/templates": "gateway"}))
     proxy = made.proxy(Path("/proxy"))
     assert [(entry.service_port, entry.listen_port) for entry in proxy.gateway_ports] == [(80, 8080), (443, 8443)]
+    assert [entry.target for entry in proxy.gateway_ports] == [8000, 9000]
     assert made.endpoint(ready=True).ports == {8000: 8080, 9000: 8443}
     assert proxy.mode == "gateway"
 

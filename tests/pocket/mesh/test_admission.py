@@ -131,7 +131,7 @@ def http(rule: str) -> str:
             "{host: a, trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}}",
             'spec.trafficPolicy.tls.mode: not supported by pocket: "ISTIO_MUTUAL": pocket has no certificates',
         ),
-        ("DestinationRule", "{host: a, workloadSelector: {}}", "spec.workloadSelector: not supported by pocket"),
+        ("DestinationRule", "{host: a, trafficPolicy: {proxyProtocol: {}}}", "proxyProtocol: not supported by pocket"),
         (
             "DestinationRule",
             "{host: a, trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN, consistentHash: {useSourceIp: true}}}}",

@@ -227,6 +227,18 @@ def test_hosts_of_gateway_and_virtual_service_are_narrowed_to_what_both_say() ->
     assert set(at_gateway(gateway(hosts=["elsewhere/*"]), rules)) == {"blackhole:80"}
 
 
+def test_the_number_of_a_server_is_a_port_of_the_gateways_service_or_of_its_pod() -> None:
+    """`number: 8080`, as Istio's bookinfo-gateway.yaml has it, where the Service maps 80 to 8080."""
+    proxy = gateway_proxy(gateway_ports=(GatewayPort(80, 1, 8080),))
+    rules = virtual_service(hosts=["*"], gateways=["gw"], http=[TO_S2])
+    for number in (80, 8080):
+        assert f"*:{number}" in virtual_hosts(gateway(number=number), service(), rules, proxy=proxy)
+    assert not translate(snapshot(gateway(number=8081), service(), rules), proxy).routes
+    both = (GatewayPort(80, 1, 8080), GatewayPort(8080, 2, 9090))
+    (routes,) = translate(snapshot(gateway(number=8080)), gateway_proxy(gateway_ports=both)).routes
+    assert routes == "http.2", "the Service's port goes first"
+
+
 def test_a_gateway_concerns_the_pods_and_ports_that_it_names() -> None:
     def listeners(one: dict[str, Any], **fields: Any) -> set[str]:
         return set(translate(snapshot(one), gateway_proxy(**fields)).listeners)

@@ -36,6 +36,7 @@ from tests.pocket.mesh.kit import (
     upstream,
     virtual_service,
 )
+from tests.pocket.mesh.test_regexes import LONG as LONG_REGEX
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -269,7 +270,7 @@ def test_matches_rewrites_redirects_and_headers(tmp_path: Path) -> None:
                         {"match": [{"uri": {"exact": "/moved"}}], "redirect": {"uri": "/here", "redirectCode": 302}},
                         {"match": [{"uri": {"exact": "/tea"}}], "directResponse": {"status": 418, "body": {"string": "tea"}}},
                         {
-                            "match": [{"uri": {"regex": "/r/[0-9]+"}, "method": {"exact": "PUT"}, "headers": {"x": {"exact": "y"}}}],
+                            "match": [{"uri": {"regex": "/r/[0-9]+|" + LONG_REGEX}, "method": {"exact": "PUT"}, "headers": {"x": {"exact": "y"}}}],
                             "route": other,
                         },
                         {"match": [{"uri": {"prefix": "/q"}, "queryParams": {"v": {"exact": "2"}}}], "route": other},
@@ -296,6 +297,8 @@ def test_matches_rewrites_redirects_and_headers(tmp_path: Path) -> None:
             async with w.outside("/tea") as answer:
                 assert (answer.status, await answer.text()) == (418, "tea")
             assert (await seen("/r/7", method="PUT", headers={"x": "y"}))["name"] == "v2"
+            song = "/api/v2/songs/00000000-0000-4000-8000-000000000000"
+            assert (await seen(song, method="PUT", headers={"x": "y"}))["name"] == "v2"
             for wrong in ({"method": "PUT"}, {"headers": {"x": "y"}}):
                 async with w.outside("/r/7", **wrong) as answer:
                     assert answer.status == 404

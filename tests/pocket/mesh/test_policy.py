@@ -5,12 +5,6 @@ from typing import Any
 import pytest
 
 from pocket.mesh import policy
-from pocket.mesh.registry import MeshService, registry
-from tests.pocket.mesh.kit import NS, destination_rule, service, snapshot
-
-
-def s2() -> MeshService:
-    return registry(snapshot(service()), NS)[0]
 
 
 def test_a_more_specific_field_replaces_the_whole_field() -> None:
@@ -26,43 +20,6 @@ def test_settings_for_a_port_inherit_nothing() -> None:
     }
     assert policy.merge(None, rule, 80) == {"connectionPool": {"tcp": {"maxConnections": 5}}}
     assert policy.merge(None, rule, 81) == {"loadBalancer": {"simple": "RANDOM"}}
-
-
-def test_the_rule_of_the_callers_namespace_goes_first_and_the_exact_host_before_the_wildcard() -> None:
-    def rule(namespace: str, host: str) -> Any:
-        made = destination_rule(host)
-        made["metadata"] = {"name": f"{namespace}-{host}", "namespace": namespace}
-        return made
-
-    own = rule("callers", "s2.music.svc.cluster.local")
-    wild = rule("callers", "*.music.svc.cluster.local")
-    theirs = rule(NS, "s2")
-    root = rule("istio-system", "*.local")
-    every = snapshot(root, theirs, wild, own)
-    found = policy.rule_for(every, s2(), "callers")
-    assert found
-    assert found["metadata"] == own["metadata"]
-    found = policy.rule_for(snapshot(root, theirs, wild), s2(), "callers")
-    assert found
-    assert found["metadata"] == wild["metadata"]
-    found = policy.rule_for(snapshot(root, theirs, wild), s2(), "others")
-    assert found
-    assert found["metadata"] == theirs["metadata"]
-    found = policy.rule_for(snapshot(root), s2(), "others")
-    assert found
-    assert found["metadata"] == root["metadata"]
-    assert policy.rule_for(snapshot(), s2(), "others") is None
-
-
-def test_two_rules_for_one_host_are_merged() -> None:
-    first, second = destination_rule(subsets=("v1",)), destination_rule(subsets=("v1", "v2"))
-    first["metadata"] |= {"name": "a", "creationTimestamp": "2026-01-01T00:00:00Z"}
-    second["metadata"] |= {"name": "b", "creationTimestamp": "2026-01-02T00:00:00Z"}
-    second["spec"]["trafficPolicy"] = {"loadBalancer": {"simple": "RANDOM"}}
-    found = policy.rule_for(snapshot(second, first), s2(), NS)
-    assert found
-    assert [subset["name"] for subset in found["spec"]["subsets"]] == ["v1", "v2"]
-    assert found["spec"]["trafficPolicy"] == {"loadBalancer": {"simple": "RANDOM"}}
 
 
 def test_without_a_rule_there_are_no_limits_and_no_panic() -> None:
