@@ -29,14 +29,14 @@ def main() -> int:
     arguments.add_argument("--repeat", type=int, default=20)
     repeat = arguments.parse_args().repeat
     options = GraphOptions((world.NS,), "versionedApp", 60, 1_700_000_000, inject_service_nodes=True)
-    asked = pipeline.plan(options)
-    rows = promql.rows(asked.texts(), "big")
     cluster = test_golden.cluster("big")
+    asked = pipeline.plan(options, cluster)
+    rows = promql.rows(asked.texts(), "big")
     print(f"{len(asked.texts())} queries, {sum(map(len, rows.values()))} rows")
     taken = []
     for _ in range(repeat):
         began = time.perf_counter()
-        result, _ = pipeline.traffic_map(options, asked, rows, cluster)
+        result, _ = pipeline.traffic_map(asked, rows, cluster)
         graph = pipeline.to_json(options, result)
         text = json.dumps(graph)
         taken.append(1000 * (time.perf_counter() - began))

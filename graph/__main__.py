@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from graph import png, report_text, svg
+from graph import graphs, png, report_text, reports, svg
 from graph.errors import Advice, BadParameter, GraphError
 from graph.params import GraphOptions, check_name, parse_duration
-from graph.service import Service
+from graph.servers import Servers
 from graph.settings import Settings, check_url, from_environment
 from graph.traffic import GRAPH_TYPES
 
@@ -65,9 +65,9 @@ def serve() -> None:
     os.execvp(arguments[0], arguments)  # noqa: S606
 
 
-def report(options: argparse.Namespace, service: Service) -> None:
+def report(options: argparse.Namespace, servers: Servers) -> None:
     namespace, name = check_name("--namespace", options.namespace), check_name("--service", options.service)
-    answer, advice = service.report(namespace, name, _at(options), parse_duration("--last", options.last))
+    answer, advice = reports.ask(servers, namespace, name, _at(options), parse_duration("--last", options.last))
     _warn(advice)
     if options.format == "json":
         print(json.dumps(answer, indent=2))
@@ -77,7 +77,7 @@ def report(options: argparse.Namespace, service: Service) -> None:
         print(report_text.text(answer))
 
 
-def snapshot(options: argparse.Namespace, service: Service) -> None:
+def snapshot(options: argparse.Namespace, servers: Servers) -> None:
     if options.output.suffix not in (".svg", ".png"):
         raise BadParameter("--output", f"'{options.output}' ends neither in .svg nor in .png")
     wanted = GraphOptions(
@@ -87,9 +87,9 @@ def snapshot(options: argparse.Namespace, service: Service) -> None:
         query_time=_at(options),
         inject_service_nodes=not options.no_service_nodes or options.graph_type == "service",
     )
-    if not options.idle_nodes:
-        wanted = replace(wanted, appenders=wanted.appenders - {"idleNode"})
-    answer = service.graph(wanted)
+    left_out = {"aggregateNode"} if options.idle_nodes else {"aggregateNode", "idleNode"}
+    wanted = replace(wanted, appenders=wanted.appenders - left_out)
+    answer = graphs.graph(servers, wanted)
     _warn([Advice(**warning) for warning in answer["c756"]["warnings"]])
     if answer["c756"]["empty"]:
         _warn([Advice(**answer["c756"]["empty"])])
@@ -125,11 +125,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "serve":
             serve()
         logging.disable(logging.WARNING)  # what a person should know is part of the answer
-        service = Service(_settings(options))
+        servers = Servers(_settings(options))
         try:
-            {"report": report, "snapshot": snapshot}[options.command](options, service)
+            {"report": report, "snapshot": snapshot}[options.command](options, servers)
         finally:
-            service.close()
+            servers.close()
     except (GraphError, OSError) as error:
         print(f"graph: {error}", file=sys.stderr)
         return 1

@@ -21,6 +21,8 @@ class Workload:
     pods: int
     without_sidecar: tuple[str, ...]  # names of its pods
     is_gateway: bool
+    is_waypoint: bool = False
+    is_ambient: bool = False
 
     @property
     def app(self) -> str:
@@ -36,6 +38,7 @@ class Cluster:
     """Objects by kind. Lists keep the order of the API."""
 
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # name -> labels, of the whole cluster
+    created: Mapping[str, str] = field(default_factory=dict)  # name -> when the namespace was made, as ISO text
     loaded: frozenset[str] = frozenset()  # the namespaces whose services, deployments and pods are here
     services: tuple[Obj, ...] = ()
     deployments: tuple[Obj, ...] = ()
@@ -44,6 +47,7 @@ class Cluster:
     destination_rules: tuple[Obj, ...] = ()
     service_entries: tuple[Obj, ...] = ()
     gateways: tuple[Obj, ...] = ()
+    api_gateways: tuple[Obj, ...] = ()  # of the Gateway API
 
     def workloads(self, namespaces: Iterable[str]) -> list[Workload]:
         """The workloads of some namespaces, sorted. Finished pods do not count."""
@@ -68,9 +72,14 @@ class Cluster:
                 pods=len(pods.get(key, ())),
                 without_sidecar=tuple(sorted(name_of(pod) for pod in pods.get(key, ()) if not has_sidecar(pod))),
                 is_gateway=is_gateway(labels[key]),
+                is_waypoint=is_waypoint(labels[key]),
+                is_ambient=any(is_captured(pod) for pod in pods.get(key, ())),
             )
             for key in sorted(labels)
         ]
+
+    def is_ambient(self, namespace: str) -> bool:
+        return self.namespaces.get(namespace, {}).get("istio.io/dataplane-mode") == "ambient"
 
     def service(self, namespace: str, name: str) -> Obj | None:
         for service in self.services:
@@ -109,6 +118,18 @@ def is_gateway(labels: Mapping[str, str]) -> bool:
         or labels.get("istio", "").endswith("ingressgateway")
         or labels.get("istio") == "ingress"
     )
+
+
+def is_waypoint(labels: Mapping[str, str]) -> bool:
+    """Is it a waypoint proxy of the ambient mesh? By Istio's label, or by the name of its Gateway, as Kiali does."""
+    by_name = "waypoint" in labels.get("gateway.networking.k8s.io/gateway-name", "").lower()
+    return labels.get("gateway.istio.io/managed") == "istio.io-mesh-controller" or by_name
+
+
+def is_captured(pod: Obj) -> bool:
+    """Does the ambient mesh carry the traffic of a pod?"""
+    annotations = pod["metadata"].get("annotations") or {}
+    return bool(annotations.get("ambient.istio.io/redirection") == "enabled")
 
 
 def workload_of(pod: Obj, deployments: Iterable[Obj]) -> str:

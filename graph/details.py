@@ -6,7 +6,7 @@
    `sum by (all labels) (receivers) or sum by (all labels) (senders)` is the same rule as the graph's (queries.py).
 4. The rows become JSON.
 
-Everything here is pure; service.py asks.
+Everything here is pure; panel.py asks.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from graph import response_times
+from graph.promql import differs, equals, quote
 from graph.protocols import NO_RESPONSE
-from graph.queries import ENDS, REQUEST, SHORTEST_RATE, TCP, differs, equals, selectors
+from graph.queries import ENDS, REQUEST, SHORTEST_RATE, TCP, lost
 from graph.response_times import QUANTILES
 from graph.rows import Row, Series
 from graph.traffic import UNKNOWN
@@ -68,12 +69,6 @@ def _service(selection: Selection) -> list[str]:
     return [*found, f"destination_service_name={quote(selection.service)}"] if selection.service else found
 
 
-def quote(text: str) -> str:
-    """A PromQL string."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'
-
-
 Alternatives = Sequence[Sequence[str]]
 """Traffic that fits one of several lists of matchers."""
 
@@ -91,17 +86,17 @@ def edge_directions(source: Selection, target: Selection) -> dict[str, Alternati
 
 
 def graph_directions(namespaces: Sequence[str]) -> dict[str, Alternatives]:
-    """In: from outside the namespaces; out: to outside; total: all that touches them. See queries.selectors."""
-    lost = [part for part in selectors(namespaces)[0].split(", ") if not part.startswith("reporter=")]
+    """In: from outside the namespaces; out: to outside; total: all that touches them. See queries.lost."""
+    unreached = lost(namespaces).split(", ")
     into = equals("destination_workload_namespace", namespaces)
     out_of = [
         equals("source_workload_namespace", namespaces),
         differs("destination_workload_namespace", namespaces),
     ]
     return {
-        "in": [[differs("source_workload_namespace", namespaces), into], lost],
+        "in": [[differs("source_workload_namespace", namespaces), into], unreached],
         "out": [out_of],
-        "total": [[into], out_of, lost],  # no series fits two of them: Prometheus has the less to compare
+        "total": [[into], out_of, unreached],  # no series fits two of them: Prometheus has the less to compare
     }
 
 
@@ -146,12 +141,12 @@ def believed(metric: str, matching: Alternatives, seconds: int, labels: Sequence
 
 
 def totals_queries(matching: Alternatives, seconds: int) -> dict[str, str]:
-    """2. The instant queries of one direction."""
+    """2. The instant queries of one direction. What was sent is what the proxy received (queries.TCP_BYTES)."""
     by_code = "response_code, grpc_response_status, request_protocol, response_flags, destination_service"
     queries = {
         "codes": f"sum by ({by_code}) ({believed('istio_requests_total', matching, seconds, (*ENDS, *REQUEST))}) > 0",
-        "tcpSent": f"sum({believed('istio_tcp_sent_bytes_total', matching, seconds, (*ENDS, *TCP))})",
-        "tcpReceived": f"sum({believed('istio_tcp_received_bytes_total', matching, seconds, (*ENDS, *TCP))})",
+        "tcpSent": f"sum({believed('istio_tcp_received_bytes_total', matching, seconds, (*ENDS, *TCP))})",
+        "tcpReceived": f"sum({believed('istio_tcp_sent_bytes_total', matching, seconds, (*ENDS, *TCP))})",
         "request": f"sum({believed('istio_request_bytes_sum', matching, seconds, ENDS)})",
         "response": f"sum({believed('istio_response_bytes_sum', matching, seconds, ENDS)})",
     }
@@ -201,8 +196,8 @@ def series_queries(matching: Alternatives, seconds: int) -> dict[str, str]:
         "rate": f"sum({requests})",
         "errors": f"sum({believed('istio_requests_total', failed, seconds, (*ENDS, *REQUEST))})",
         **histogram_queries(matching, seconds),
-        "tcpSent": f"sum({believed('istio_tcp_sent_bytes_total', matching, seconds, (*ENDS, *TCP))})",
-        "tcpReceived": f"sum({believed('istio_tcp_received_bytes_total', matching, seconds, (*ENDS, *TCP))})",
+        "tcpSent": f"sum({believed('istio_tcp_received_bytes_total', matching, seconds, (*ENDS, *TCP))})",
+        "tcpReceived": f"sum({believed('istio_tcp_sent_bytes_total', matching, seconds, (*ENDS, *TCP))})",
     }
 
 

@@ -1,38 +1,91 @@
-"""How healthy an edge is, by Kiali's default thresholds, and how numbers are written on it."""
+"""How healthy traffic is, by Kiali's default tolerances, and how numbers are written on an edge.
+
+The tolerances stand here only: the server judges, the page draws what it is told and shows them in its legend.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+Json = dict[str, Any]
+
+# What an edge is drawn as.
 HEALTHY, DEGRADED, FAILING, IDLE, TCP = "healthy", "degraded", "failing", "idle", "tcp"
 COLOURS = {HEALTHY: "#3e8635", DEGRADED: "#f0ab00", FAILING: "#c9190b", IDLE: "#8a8d90", TCP: "#002952"}
 
-# Percentages. 5xx and no answer: any failure degrades, from 10 failing. 4xx: from 10 degraded, from 20 failing.
-SERVER_FAILING = 10.0
-CLIENT_DEGRADED, CLIENT_FAILING = 10.0, 20.0
+# What Kiali's JSON says, the worst last.
+NOT_KNOWN = "NA"
+STATUSES = (NOT_KNOWN, "Healthy", "Degraded", "Failure")
+_DRAWN = {"Healthy": HEALTHY, "Degraded": DEGRADED, "Failure": FAILING}
 
 
-def of_edge(traffic: dict[str, Any]) -> str:
-    """The health of the `traffic` of an edge in the graph's JSON."""
-    protocol, rates = traffic.get("protocol", ""), traffic.get("rates") or {}
-    total = float(rates.get(protocol, 0))
+@dataclass(frozen=True)
+class Tolerance:
+    """From which percentage of errors on traffic is degraded or fails; degraded 0 means: any error."""
+
+    name: str
+    codes: re.Pattern[str]
+    protocols: frozenset[str]
+    degraded: float
+    failure: float
+
+    def as_json(self) -> Json:
+        protocols = "|".join(sorted(self.protocols))
+        return {"code": self.name, "protocol": protocols, "degraded": self.degraded, "failure": self.failure}
+
+
+TOLERANCES = (
+    Tolerance("5xx", re.compile(r"5\d\d"), frozenset({"http"}), 0, 10),
+    Tolerance("4xx", re.compile(r"4\d\d"), frozenset({"http"}), 10, 20),
+    Tolerance("gRPC errors", re.compile(r"[1-9]|1[0-6]"), frozenset({"grpc"}), 0, 10),
+    Tolerance("no response", re.compile(r"-"), frozenset({"http", "grpc"}), 0, 10),
+)
+"""Kiali's defaults (config.AddHealthDefault); the same for what is sent and what is received."""
+
+Codes = dict[str, dict[str, float]]
+"""Rates by protocol and response code."""
+
+
+def judge(codes: Codes) -> str:
+    """One of STATUSES: the worst of all protocols and tolerances."""
+    return STATUSES[max((_judge(protocol, rates)[0] for protocol, rates in codes.items()), default=0)]
+
+
+def _judge(protocol: str, rates: Mapping[str, float]) -> tuple[int, float]:
+    """Index of the status, and the percentage of errors that made it so."""
+    total = sum(rates.values())
     if total <= 0:
+        return 0, -1.0
+    worst = 1, 0.0
+    for tolerance in TOLERANCES:
+        if protocol not in tolerance.protocols:
+            continue
+        errors = 100 * sum(rate for code, rate in rates.items() if tolerance.codes.fullmatch(code)) / total
+        if errors > 0 and errors >= tolerance.degraded:
+            worst = max(worst, (3 if errors >= tolerance.failure else 2, errors))
+    return worst
+
+
+def of_node(received: Codes, sent: Codes) -> Json:
+    """The `healthData` of a node; Kiali repeats there the rates that it is made from, which stand on the edges."""
+    found = [_judge(protocol, rates) for way in (received, sent) for protocol, rates in way.items()]
+    status, errors = max(found, default=(0, -1.0))
+    total = sum(rate for way in (received, sent) for rates in way.values() for rate in rates.values())
+    return {"status": {"status": STATUSES[status], "errorRatio": round(errors, 3), "totalRequestRate": round(total, 3)}}
+
+
+def of_edge(edge: Json) -> str:
+    """What an edge of the graph's JSON is drawn as."""
+    traffic = edge["traffic"]
+    if not traffic.get("rates"):
         return IDLE
-    if protocol == "tcp":
-        return TCP
-    if protocol == "grpc":
-        return _judge(100 * float(rates.get("grpcErr", 0)) / total, 0.0)
-    server = float(rates.get("http5xx", 0)) + float(rates.get("httpNoResponse", 0))
-    return _judge(100 * server / total, 100 * float(rates.get("http4xx", 0)) / total)
+    return TCP if traffic["protocol"] == "tcp" else _DRAWN.get(edge.get("healthStatus", ""), HEALTHY)
 
 
-def _judge(server: float, client: float) -> str:
-    if server >= SERVER_FAILING or client >= CLIENT_FAILING:
-        return FAILING
-    return DEGRADED if server > 0 or client >= CLIENT_DEGRADED else HEALTHY
-
-
-def label(traffic: dict[str, Any]) -> list[str]:
+def label(traffic: Json) -> list[str]:
     """The lines of text on an edge: the rate, and the errors in percent if there are any."""
     protocol, rates = traffic.get("protocol", ""), traffic.get("rates") or {}
     if protocol not in rates:

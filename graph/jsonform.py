@@ -95,6 +95,9 @@ def edge_data(edge: Edge, source: Node) -> Json:
         data["throughput"] = f"{edge.throughput:.0f}"
     if edge.mtls_percent is not None:
         data["isMTLS"] = f"{edge.mtls_percent:.0f}"
+    data.update(sorted(edge.marks.items()))
+    if edge.returning is not None:
+        data["waypoint"] = {**edge.marks["waypoint"], "fromEdge": edge_data(edge.returning, source)}
     return data
 
 
@@ -111,7 +114,7 @@ def _edge_rates(edge: Edge, protocol: Protocol, source: Node) -> dict[str, str]:
 
 
 def _rates(rates: dict[str, float], names: Iterable[str]) -> dict[str, str]:
-    return {name: number(rates[name]) for name in names if rates.get(name, 0.0) > 0}
+    return {name: number(rates[name]) for name in names if name in rates}
 
 
 def number(rate: float) -> str:

@@ -84,6 +84,7 @@ class Kubernetes:
         jobs: dict[str, Callable[[], list[dict[str, Any]]]] = {"namespaces": self.namespaces}
         for plural in ("virtualservices", "destinationrules", "serviceentries", "gateways"):
             jobs[plural] = lambda plural=plural: self.list_istio(plural)  # type: ignore[misc]
+        jobs["api gateways"] = lambda: self.items("/apis/gateway.networking.k8s.io/v1/gateways")
         for namespace in namespaces:
             for plural, root in (("services", "/api/v1"), ("pods", "/api/v1"), ("deployments", "/apis/apps/v1")):
                 path = f"{root}/namespaces/{namespace}/{plural}"
@@ -98,6 +99,11 @@ class Kubernetes:
             namespaces={
                 str(item["metadata"]["name"]): item["metadata"].get("labels") or {} for item in found["namespaces"]
             },
+            created={
+                str(item["metadata"]["name"]): str(item["metadata"]["creationTimestamp"])
+                for item in found["namespaces"]
+                if item["metadata"].get("creationTimestamp")
+            },
             loaded=frozenset(namespaces),
             services=of("services"),
             deployments=of("deployments"),
@@ -106,6 +112,7 @@ class Kubernetes:
             destination_rules=tuple(found["destinationrules"]),
             service_entries=tuple(found["serviceentries"]),
             gateways=tuple(found["gateways"]),
+            api_gateways=tuple(found["api gateways"]),
         )
 
     def _headers(self) -> dict[str, str]:

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, replace
 
 from graph.errors import BadParameter
-from graph.traffic import GRAPH_TYPES, SERVICE
+from graph.focus import Focus
+from graph.traffic import APP, GRAPH_TYPES, SERVICE, VERSIONED_APP
 
-APPENDERS = (
-    "serviceEntry",
-    "deadNode",
-    "responseTime",
-    "throughput",
-    "aggregateNode",
-    "idleNode",
-    "istio",
-    "sidecarsCheck",
+APPENDERS = frozenset(
+    {
+        "aggregateNode",
+        "ambient",
+        "deadNode",
+        "health",
+        "idleNode",
+        "istio",
+        "meshCheck",
+        "responseTime",
+        "securityPolicy",
+        "serviceEntry",
+        "throughput",
+    }
 )
-WITHOUT_EFFECT = ("ambient", "healthConfig", "meshCheck", "outsider", "securityPolicy", "workloadEntry")
-"""Appenders of Kiali's that are accepted and do nothing here."""
+"""What a request without a list of appenders gets: all (Kiali's appender.go)."""
+OTHER_NAMES = {"sidecarsCheck": "meshCheck", "healthConfig": "health"}
+"""What older Kialis called them."""
+WITHOUT_EFFECT = frozenset({"labeler", "outsider", "trafficGenerator", "workloadEntry"})
+"""Appenders of Kiali's that are accepted: the second and third always run, the others are left out here."""
 
 MAX_SECONDS = 30 * 24 * 3600
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
@@ -39,13 +48,22 @@ class GraphOptions:
     inject_service_nodes: bool = False
     include_idle_edges: bool = False
     box_by: frozenset[str] = frozenset()
-    appenders: frozenset[str] = frozenset(APPENDERS) - {"aggregateNode"}
+    appenders: frozenset[str] = APPENDERS
     response_time: str = "95"  # avg, 50, 95 or 99
-    throughput: str = "request"  # or response
+    throughput: str = "response"  # or request
     rate_http: str = "requests"  # or none
     rate_grpc: str = "requests"  # or sent, received, total, none
     rate_tcp: str = "sent"  # or received, total, none
+    ambient: str = "total"  # or none, waypoint, ztunnel: which telemetry of the ambient mesh counts
+    waypoints: bool = True  # show waypoint proxies
     aggregate: str = "request_operation"
+    focus: Focus | None = None  # of a zoomed graph
+    lifetime: int = MAX_SECONDS  # seconds that the youngest of the namespaces has existed
+
+    @property
+    def seconds(self) -> int:
+        """The range of every rate: as Kiali, no longer than the namespaces have existed."""
+        return min(self.duration, self.lifetime)
 
 
 class Reader:
@@ -72,6 +90,18 @@ class Reader:
         if value not in choices:
             raise BadParameter(name, f"'{value}' is not one of {', '.join(choices)}")
         return value
+
+    def choices(self, name: str, known: Collection[str]) -> frozenset[str]:
+        """A list, separated by commas; empty where it is absent or has no text."""
+        chosen = {part.strip() for part in self.text(name, "").split(",")} - {""}
+        for part in sorted(chosen):
+            if part not in known:
+                raise BadParameter(name, f"'{part}' is not one of {', '.join(sorted(known))}")
+        return frozenset(chosen)
+
+    def given(self, name: str) -> bool:
+        self._asked.add(name)
+        return name in self._values
 
     def boolean(self, name: str, default: bool) -> bool:
         value = self.text(name, "true" if default else "false").lower()
@@ -142,42 +172,50 @@ def check_name(name: str, value: str) -> str:
     return value
 
 
-def read_graph_options(values: Mapping[str, list[str]], now: int, namespace: str | None = None) -> GraphOptions:
-    """The options of a graph request. `namespace` comes from the path in node graphs, which have no `namespaces`.
+def read_graph_options(values: Mapping[str, list[str]], now: int, focus: Focus | None = None) -> GraphOptions:
+    """The options of a graph request. `focus` comes from the path of node graphs, which have no `namespaces`.
 
     Raises BadParameter.
     """
     reader = Reader(values)
-    reader.ignore("configVendor", "telemetryVendor", "ambientTraffic", "cluster", "clusterName", "waypoints")
+    reader.ignore("configVendor", "telemetryVendor", "cluster")
+    reader.whole("refreshInterval", 0, -1, 900_000)  # milliseconds; nothing is cached here
+    cluster = reader.text("clusterName", "")  # any text: it is quoted where it becomes PromQL
+    if focus is not None:
+        for name, value in asdict(focus).items():
+            if value:
+                check_name(name, value)
+        focus = replace(focus, cluster=cluster)
     options = GraphOptions(
-        namespaces=reader.names("namespaces") if namespace is None else (check_name("namespace", namespace),),
+        namespaces=reader.names("namespaces") if focus is None else (focus.namespace,),
         graph_type=reader.choice("graphType", GRAPH_TYPES, "workload"),
         duration=reader.duration("duration", "10m"),
         query_time=reader.whole("queryTime", now, 0, 10**11),
         inject_service_nodes=reader.boolean("injectServiceNodes", default=False),
         include_idle_edges=reader.boolean("includeIdleEdges", default=False),
-        box_by=_choices(reader, "boxBy", ("app", "namespace", "cluster", "none"), ""),
-        appenders=_choices(reader, "appenders", (*APPENDERS, *WITHOUT_EFFECT), None),
+        box_by=reader.choices("boxBy", {"app", "namespace", "cluster", "none"}),
+        appenders=_appenders(reader),
         response_time=reader.choice("responseTime", ("avg", "50", "95", "99"), "95"),
-        throughput=reader.choice("throughputType", ("request", "response"), "request"),
+        throughput=reader.choice("throughputType", ("request", "response"), "response"),
         rate_http=reader.choice("rateHttp", ("requests", "none"), "requests"),
         rate_grpc=reader.choice("rateGrpc", ("requests", "sent", "received", "total", "none"), "requests"),
         rate_tcp=reader.choice("rateTcp", ("sent", "received", "total", "none"), "sent"),
+        ambient=reader.choice("ambientTraffic", ("none", "total", "waypoint", "ztunnel"), "total"),
+        waypoints=reader.boolean("waypoints", default=True),
         aggregate=reader.label("aggregate", "request_operation"),
+        focus=focus,
     )
     reader.done()
-    if options.graph_type == SERVICE and not options.inject_service_nodes:
-        return GraphOptions(**{**options.__dict__, "inject_service_nodes": True})
+    if focus is not None and focus.app and options.graph_type not in (APP, VERSIONED_APP):
+        raise BadParameter("graphType", f"'{options.graph_type}' does not fit an app", "Use app or versionedApp.")
+    if options.graph_type == SERVICE:
+        return replace(options, inject_service_nodes=True)
     return options
 
 
-def _choices(reader: Reader, name: str, choices: tuple[str, ...], default: str | None) -> frozenset[str]:
-    """A list of choices. With default None, an absent list means every appender but the operation nodes."""
-    given = reader.text(name, "*" if default is None else default)
-    if given == "*":
-        return frozenset(APPENDERS) - {"aggregateNode"}
-    chosen = {part.strip() for part in given.split(",")} - {""}
-    for part in sorted(chosen):
-        if part not in choices:
-            raise BadParameter(name, f"'{part}' is not one of {', '.join(choices)}")
-    return frozenset(chosen)
+def _appenders(reader: Reader) -> frozenset[str]:
+    """The appenders that are asked for: an absent list means all, an empty one none."""
+    if not reader.given("appenders"):
+        return APPENDERS
+    chosen = reader.choices("appenders", {*APPENDERS, *OTHER_NAMES, *WITHOUT_EFFECT})
+    return frozenset(OTHER_NAMES.get(name, name) for name in chosen) - WITHOUT_EFFECT

@@ -42,20 +42,25 @@ class Protocol:
 
 class _Grpc(Protocol):
     def class_of(self, code: str) -> tuple[str, str] | None:
-        """A gRPC call fails with any status but 0; three digits are the HTTP code of a failed transport."""
-        failed = code.startswith(("4", "5", NO_RESPONSE)) if len(code) == 3 or code == NO_RESPONSE else code != "0"
-        return ("grpcErr", "grpcInErr") if failed else None
+        """A call fails with any status but 0; three digits are the HTTP code of a failed transport.
+
+        Messages have no code at all, and none of them fails.
+        """
+        if code == NO_RESPONSE:
+            return self.classes[0][1:]
+        failed = code.startswith(("4", "5")) if len(code) == 3 else code not in ("", "0")
+        return self.classes[1][1:] if failed else None
 
 
 GRPC = _Grpc(
     name="grpc",
     total="grpc",
-    errors=("grpcErr",),
+    errors=("grpcNoResponse", "grpcErr"),
     percent_error="grpcPercentErr",
     percent_request="grpcPercentReq",
     node_in="grpcIn",
     node_out="grpcOut",
-    classes=(("", "grpcErr", "grpcInErr"),),
+    classes=((NO_RESPONSE, "grpcNoResponse", "grpcInNoResponse"), ("", "grpcErr", "grpcInErr")),
 )
 
 HTTP = Protocol(

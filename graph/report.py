@@ -6,7 +6,7 @@
 3. Round each part by itself; every sum is the sum of rounded parts, so that the columns add up.
 4. Beside it: the weights of the VirtualServices, and the shares that were observed with their confidence interval.
 
-Pure; service.py asks. report_text.py prints.
+Pure; reports.py asks. report_text.py prints.
 """
 
 from __future__ import annotations

@@ -15,12 +15,12 @@ from flask import Blueprint, Flask, Response, jsonify, redirect, request, send_f
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
-from graph import dashboards
+from graph import boards, dashboards, graphs, health, lists, panel
 from graph.details import Selection, Window
 from graph.errors import Advice, BadParameter, GraphError, NotFound
-from graph.node_graph import Focus
+from graph.focus import Focus
 from graph.params import Reader, check_name, read_graph_options
-from graph.service import Service
+from graph.servers import Servers
 from graph.settings import HERE, Settings, from_environment
 from graph.traffic import GRAPH_TYPES
 
@@ -45,14 +45,14 @@ TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css"
 """Media types of the page's files: what the system knows about them differs from machine to machine."""
 
 
-def create_app(settings: Settings | None = None, service: Service | None = None) -> Flask:
+def create_app(settings: Settings | None = None, servers: Servers | None = None) -> Flask:
     """The application. gunicorn calls it without arguments; settings come from the environment then."""
     settings = settings or from_environment()
     app = Flask("graph", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    service = service or Service(settings)
+    servers = servers or Servers(settings)
     app.register_blueprint(_pages(settings), url_prefix=settings.base_path)
-    app.register_blueprint(_api(settings, service), url_prefix=settings.base_path + "/api")
+    app.register_blueprint(_api(settings, servers), url_prefix=settings.base_path + "/api")
     app.add_url_rule("/", "root", lambda: redirect(settings.base_path + "/"))
     app.add_url_rule("/healthz", "healthz", lambda: _text("ok"))
     for path in ("/grafana", "/grafana/", "/grafana/<path:_rest>"):
@@ -108,25 +108,25 @@ def _file(folder: Path, name: str) -> Response:
 # -- API
 
 
-def _api(settings: Settings, service: Service) -> Blueprint:
+def _api(settings: Settings, servers: Servers) -> Blueprint:
     api = Blueprint("api", __name__)
-    api.add_url_rule("/status", "status", lambda: _status(service))
+    api.add_url_rule("/status", "status", lambda: _status(servers))
     api.add_url_rule("/config", "config", lambda: _config(settings))
-    api.add_url_rule("/namespaces", "namespaces", lambda: _namespaces(service))
-    api.add_url_rule("/namespaces/graph", "graph", lambda: _graph(service))
-    _node_graphs(api, service)
-    _details(api, service)
-    _dashboards(api, settings, service)
+    api.add_url_rule("/namespaces", "namespaces", lambda: _namespaces(servers))
+    api.add_url_rule("/namespaces/graph", "graph", lambda: _graph(servers))
+    _node_graphs(api, servers)
+    _details(api, servers)
+    _dashboards(api, settings, servers)
     return api
 
 
-def _status(service: Service) -> Response:
+def _status(servers: Servers) -> Response:
     _no_parameters()
-    servers, advice = service.versions_of_servers()
+    asked, advice = lists.versions_of_servers(servers)
     return jsonify(
         {
             "status": {"Kiali state": "running", "Kiali version": VERSION, "Kiali core version": VERSION},
-            "externalServices": servers,
+            "externalServices": asked,
             "warningMessages": [one.as_json() for one in advice],
             "istioEnvironment": {"isMaistra": False},
         }
@@ -153,33 +153,28 @@ def _config(settings: Settings) -> Response:
                 "graphTypes": list(GRAPH_TYPES),
                 "durations": list(DURATIONS),
                 "refreshIntervals": list(REFRESH),
-                "health": {"5xx": {"degraded": 0, "failure": 10}, "4xx": {"degraded": 10, "failure": 20}},
+                "health": [tolerance.as_json() for tolerance in health.TOLERANCES],
                 "version": VERSION,
             },
         }
     )
 
 
-def _namespaces(service: Service) -> Response:
+def _namespaces(servers: Servers) -> Response:
     _no_parameters()
-    return jsonify(service.namespaces(time.time()))
+    return jsonify(lists.namespaces(servers, time.time()))
 
 
-def _graph(service: Service) -> Response:
-    return jsonify(service.graph(read_graph_options(_parameters(), _now())))
+def _graph(servers: Servers) -> Response:
+    return jsonify(graphs.graph(servers, read_graph_options(_parameters(), _now())))
 
 
-def _node_graphs(api: Blueprint, service: Service) -> None:
+def _node_graphs(api: Blueprint, servers: Servers) -> None:
     """Kiali's zoomed graphs: the node is in the path."""
 
     def node_graph(namespace: str, **fields: str) -> Response:
-        options = read_graph_options(_parameters(), _now(), namespace)
-        if ("app" in fields) != (options.graph_type in ("app", "versionedApp")) and "service" not in fields:
-            wanted = "app or versionedApp" if "app" in fields else "workload"
-            raise BadParameter("graphType", f"'{options.graph_type}' does not fit this node", f"Use {wanted}.")
-        for name, value in fields.items():
-            check_name(name, value)
-        return jsonify(service.graph(options, Focus(namespace, **fields).matches))
+        options = read_graph_options(_parameters(), _now(), Focus(namespace, **fields))
+        return jsonify(graphs.graph(servers, options))
 
     for number, path in enumerate(
         (
@@ -192,29 +187,29 @@ def _node_graphs(api: Blueprint, service: Service) -> None:
         api.add_url_rule(f"/namespaces/<namespace>/{path}/graph", f"node_graph_{number}", node_graph)
 
 
-def _details(api: Blueprint, service: Service) -> None:
+def _details(api: Blueprint, servers: Servers) -> None:
     @api.get("/c756/details/graph")
     def graph_details() -> Response:
         reader = Reader(_parameters())
         namespaces = reader.names("namespaces")
-        window = _window(reader, service, 60)
-        return jsonify(service.graph_details(namespaces, window))
+        window = _window(reader, servers, 60)
+        return jsonify(panel.graph_details(servers, namespaces, window))
 
     @api.get("/c756/details/node")
     def node_details() -> Response:
         reader = Reader(_parameters())
         selection = _selection(reader, "")
-        return jsonify(service.node_details(selection, _window(reader, service, 60)))
+        return jsonify(panel.node_details(servers, selection, _window(reader, servers, 60)))
 
     @api.get("/c756/details/edge")
     def edge_details() -> Response:
         reader = Reader(_parameters())
         source, target = _selection(reader, "source."), _selection(reader, "dest.")
         reader.ignore("protocol")
-        return jsonify(service.edge_details(source, target, _window(reader, service, 60)))
+        return jsonify(panel.edge_details(servers, source, target, _window(reader, servers, 60)))
 
 
-def _dashboards(api: Blueprint, settings: Settings, service: Service) -> None:
+def _dashboards(api: Blueprint, settings: Settings, servers: Servers) -> None:
     @api.get("/c756/dashboards")
     def all_dashboards() -> Response:
         _no_parameters()
@@ -226,7 +221,7 @@ def _dashboards(api: Blueprint, settings: Settings, service: Service) -> None:
         board = dashboards.find(dashboards.load(settings.dashboards), uid)
         reader = Reader(_parameters())
         asked = reader.rest("var-")
-        return jsonify(service.dashboard(board, asked, _window(reader, service, 120, "10m")))
+        return jsonify(boards.dashboard(servers, board, asked, _window(reader, servers, 120, "10m")))
 
 
 def _selection(reader: Reader, prefix: str) -> Selection:
@@ -262,13 +257,13 @@ def _selection(reader: Reader, prefix: str) -> Selection:
     )
 
 
-def _window(reader: Reader, service: Service, points: int, duration: str = "60s") -> Window:
+def _window(reader: Reader, servers: Servers, points: int, duration: str = "60s") -> Window:
     """Reads the last parameters of a request, then refuses what is left over."""
     seconds = reader.duration("duration", duration)
     end = reader.whole("queryTime", _now(), 0, 10**11)
     points = reader.whole("points", points, 2, 500)
     reader.done()
-    return service.window(end, seconds, points)
+    return panel.window(servers, end, seconds, points)
 
 
 def _parameters() -> dict[str, list[str]]:

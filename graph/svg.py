@@ -176,7 +176,7 @@ def _edge(edge: Json, placed: Placed) -> str:
     for before, after in pairwise(points):
         bend = (after.x - before.x) / 2
         text += f"C{before.x + bend:.1f} {before.y:.1f} {after.x - bend:.1f} {after.y:.1f} {after.x:.1f} {after.y:.1f}"
-    state = health.of_edge(edge["traffic"])
+    state = health.of_edge(edge)
     return f'<path class="edge" d="{text}" {_stroke(state)}/>'
 
 

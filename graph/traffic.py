@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from graph.protocols import PROTOCOLS
+from graph.protocols import NO_RESPONSE, PROTOCOLS
 
 UNKNOWN = "unknown"
 APP, SERVICE, WORKLOAD, VERSIONED_APP = "app", "service", "workload", "versionedApp"
@@ -37,8 +38,7 @@ class ServiceName(NamedTuple):
     name: str
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """One end of a series: what its labels say of the source or the destination."""
 
     cluster: str = UNKNOWN
@@ -54,12 +54,12 @@ class Place:
 class Responses:
     """Rates by response code, and within it by flags and by host."""
 
-    flags: dict[str, dict[str, float]] = field(default_factory=dict)
+    flags: dict[str, dict[str, float]] = field(default_factory=dict)  # every code has an entry here
     hosts: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def add(self, code: str, flags: str, host: str, rate: float) -> None:
         for table, name in ((self.flags, flags), (self.hosts, host)):
-            by_name = table.setdefault(code, {})
+            by_name = table.setdefault(code or NO_RESPONSE, {})
             if name:
                 by_name[name] = by_name.get(name, 0.0) + rate
 
@@ -83,6 +83,10 @@ class Edge:
     response_time: float | None = None  # milliseconds
     throughput: float | None = None  # bytes per second
     mtls_percent: float | None = None
+    marks: dict[str, Any] = field(default_factory=dict)
+    """Further JSON fields of the edge, under Kiali's names (sourcePrincipal, healthStatus ...)."""
+    returning: Edge | None = None
+    """Of an edge to a waypoint proxy: what comes back from it."""
 
 
 @dataclass
@@ -131,40 +135,35 @@ class TrafficMap:
             node.edges = {key: edge for key, edge in node.edges.items() if edge.target in self.nodes}
 
 
+@lru_cache(maxsize=8192)
 def identify(place: Place, graph_type: str) -> tuple[str, str]:
     """The id and the type of the node that stands for a place."""
     namespace = place.namespace if known(place.namespace) else place.service_namespace or UNKNOWN
     if not known(place.workload) and not known(place.app) and not known(place.service):
         if namespace == UNKNOWN and place.service == "":
-            return "unknown_source", NODE_UNKNOWN
+            return f"{place.cluster}_unknown_source", NODE_UNKNOWN
         # A request that asked for something nobody offers: one such node for each namespace.
         return f"svc_{place.cluster}_{namespace}_unknown", NODE_SERVICE
     where = f"{place.cluster}_{namespace}"
     if graph_type in (VERSIONED_APP, APP) and known(place.app):
-        if graph_type == APP:
-            return f"app_{where}_{place.app}", NODE_APP
-        if known(place.workload):
+        if graph_type == VERSIONED_APP and known(place.workload):
             return f"vapp_{where}_{place.workload}", NODE_APP
-        if known(place.version):
+        if graph_type == VERSIONED_APP and known(place.version) and place.version != "latest":
             return f"vapp_{where}_{place.app}_{place.version}", NODE_APP
         return f"app_{where}_{place.app}", NODE_APP
     if known(place.workload):
         return f"wl_{where}_{place.workload}", NODE_WORKLOAD
-    if known(place.service):
-        return f"svc_{place.cluster}_{place.service_namespace or UNKNOWN}_{place.service}", NODE_SERVICE
-    # An app without a workload, in a workload graph: the label is all that there is.
-    return f"app_{where}_{place.app}", NODE_APP
+    # An app of which no workload and no service is known is a service without a name.
+    return f"svc_{where}_{place.service if known(place.service) else UNKNOWN}", NODE_SERVICE
 
 
 def make_node(identity: str, node_type: str, place: Place, graph_type: str) -> Node:
     """A node without traffic, with the fields that mean something for its type."""
     namespace = place.namespace if known(place.namespace) else place.service_namespace or UNKNOWN
     if node_type == NODE_UNKNOWN:
-        return Node(identity, node_type, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
+        return Node(identity, node_type, place.cluster, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
     if node_type == NODE_SERVICE:
-        return Node(
-            identity, node_type, place.cluster, place.service_namespace or namespace, service=place.service or UNKNOWN
-        )
+        return Node(identity, node_type, place.cluster, namespace, service=place.service or UNKNOWN)
     if node_type == NODE_WORKLOAD:
         app, version = (text if known(text) else "" for text in (place.app, place.version))
         return Node(identity, node_type, place.cluster, namespace, place.workload, app, version)
@@ -190,7 +189,7 @@ def add_traffic(
         add_rate(source.rates, protocol.node_out, rate)
     if target:
         add_rate(target.rates, protocol.node_in, rate)
-    counted_in = protocol.class_of(code) if protocol.classes else None
+    counted_in = protocol.class_of(code)
     if counted_in:
         add_rate(edge.rates, counted_in[0], rate)
         if target:
@@ -205,8 +204,12 @@ def merge_edge(into: Edge, other: Edge) -> None:
         add_rate(into.rates, name, rate)
     into.responses.merge(other.responses)
     if not had_traffic:
-        into.response_time = other.response_time
+        into.response_time, into.mtls_percent = other.response_time, other.mtls_percent
     elif other.rates:
         into.response_time = None
+        both = [percent for percent in (into.mtls_percent, other.mtls_percent) if percent is not None]
+        into.mtls_percent = min(both) if len(both) == 2 else None  # as much as is true of each
+    for name, value in other.marks.items():
+        into.marks.setdefault(name, value)
     if other.throughput is not None:
         into.throughput = (into.throughput or 0.0) + other.throughput

@@ -10,6 +10,8 @@ from pocket.store import Store
 
 ISTIO_NAMESPACE = "istio-system"
 GATEWAY = "istio-ingressgateway"
+COMPONENT = {"operator.istio.io/component": "IngressGateways"}
+"""Of the gateway's Deployment and pods, as istioctl installs it: Kiali knows a gateway by it."""
 
 
 def objects(settings: Settings) -> list[Obj]:
@@ -34,7 +36,7 @@ def objects(settings: Settings) -> list[Obj]:
             },
         },
         {
-            **_object("apps/v1", "Deployment", GATEWAY, labels=labels),
+            **_object("apps/v1", "Deployment", GATEWAY, labels={**labels, **COMPONENT}),
             "spec": {
                 "replicas": 1,
                 "selector": {"matchLabels": labels},
@@ -42,7 +44,7 @@ def objects(settings: Settings) -> list[Obj]:
                 "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
                 "template": {
                     "metadata": {
-                        "labels": labels,
+                        "labels": {**labels, **COMPONENT},
                         # As Istio's gateway injection: https://istio.io/latest/docs/setup/additional-setup/gateway/
                         "annotations": {"inject.istio.io/templates": "gateway"},
                     },

@@ -7,11 +7,12 @@ The edge from source to destination gives way to the edges through the operation
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 
+from graph import queries
+from graph.appenders.base import Appender, Given
 from graph.errors import Advice
-from graph.params import GraphOptions
-from graph.rows import Row
+from graph.params import APPENDERS, GraphOptions
 from graph.telemetry import has_service_node, read_ends, response_code, service_of
 from graph.traffic import NODE_AGGREGATE, Node, TrafficMap, add_traffic, identify, known
 
@@ -23,32 +24,38 @@ NO_OPERATIONS = Advice(
 )
 
 
-def apply(traffic_map: TrafficMap, rows: Iterable[Row], options: GraphOptions) -> list[Advice]:
-    """Returns why there are no operations, if there are none."""
-    found = False
-    for row in rows:
-        value = row.labels.get(options.aggregate, "")
-        ends = read_ends(row.labels)
-        if ends is None or not known(value):
-            continue
-        found = True
-        source, target = ends
-        end = service_of(target) if has_service_node(target, options) else target
-        source_node = traffic_map.nodes.get(identify(source, options.graph_type)[0])
-        target_node = traffic_map.nodes.get(identify(end, options.graph_type)[0])
-        protocol = row.labels.get("request_protocol", "")
-        if source_node is None or target_node is None or protocol not in ("http", "grpc"):
-            continue
-        operation = _node(traffic_map, options.aggregate, value, target_node)
-        source_node.edges.pop((target_node.id, protocol), None)
-        traffic = row.value, response_code(protocol, row.labels), row.labels.get("response_flags", "-")
-        host = row.labels["destination_service"]
-        # The ends have counted these requests already.
-        add_traffic(None, operation, traffic_map.edge(source_node, operation, protocol), *traffic, host)
-        add_traffic(operation, None, traffic_map.edge(operation, target_node, protocol), *traffic, host)
-    if found:
-        return []
-    return [Advice(NO_OPERATIONS.reason, NO_OPERATIONS.message.format(label=options.aggregate), NO_OPERATIONS.cure)]
+class AggregateNode(Appender):
+    name = "aggregateNode"
+
+    def asks(self, options: GraphOptions) -> Sequence[str]:
+        return queries.aggregates(options) if "requests" in (options.rate_http, options.rate_grpc) else ()
+
+    def append(self, traffic_map: TrafficMap, given: Given) -> Sequence[Advice]:
+        """Returns why there are no operations, if somebody asked for them and there are none."""
+        options, found = given.options, False
+        for row in (row for promql in self.asks(options) for row in given.rows[promql]):
+            value = row.labels.get(options.aggregate, "")
+            ends = read_ends(row.labels)
+            if ends is None or not known(value):
+                continue
+            found = True
+            source, target = ends
+            end = service_of(target) if has_service_node(target, options) else target
+            source_node = traffic_map.nodes.get(identify(source, options.graph_type)[0])
+            target_node = traffic_map.nodes.get(identify(end, options.graph_type)[0])
+            protocol = row.labels.get("request_protocol", "")
+            if source_node is None or target_node is None or protocol not in ("http", "grpc"):
+                continue
+            operation = _node(traffic_map, options.aggregate, value, target_node)
+            source_node.edges.pop((target_node.id, protocol), None)
+            traffic = row.value, response_code(protocol, row.labels), row.labels.get("response_flags", "-")
+            host = row.labels["destination_service"]
+            # The ends have counted these requests already.
+            add_traffic(None, operation, traffic_map.edge(source_node, operation, protocol), *traffic, host)
+            add_traffic(operation, None, traffic_map.edge(operation, target_node, protocol), *traffic, host)
+        if found or options.appenders == APPENDERS:
+            return ()
+        return [Advice(NO_OPERATIONS.reason, NO_OPERATIONS.message.format(label=options.aggregate), NO_OPERATIONS.cure)]
 
 
 def _node(traffic_map: TrafficMap, label: str, value: str, target: Node) -> Node:

@@ -5,24 +5,29 @@ Such nodes come with idle edges: Prometheus remembers pods that were deleted.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 
-from graph.cluster import Workload
+from graph.appenders.base import Appender, Given
+from graph.errors import Advice
 from graph.protocols import PROTOCOLS
 from graph.traffic import EGRESS_CLUSTERS, NODE_AGGREGATE, NODE_SERVICE, NODE_UNKNOWN, Node, TrafficMap, known
 
 
-def apply(traffic_map: TrafficMap, workloads: Iterable[Workload], judged: Collection[str]) -> None:
-    """Repeats until nothing is dead: a node may lose its last edge to another's death.
+class DeadNode(Appender):
+    name = "deadNode"
+    needs_cluster = True
 
-    `judged`: the namespaces whose workloads were read. Of others nothing is known, so nothing there is dead.
-    """
-    pods = {(workload.namespace, workload.name): workload.pods for workload in workloads}
-    while dead := {node.id for node in traffic_map.nodes.values() if _is_dead(node, pods, judged)}:
-        traffic_map.remove(dead)
-    for node in traffic_map.nodes.values():
-        if not has_traffic(node) and pods.get((node.namespace, node.workload)) == 0:
-            node.marks["isDead"] = True
+    def append(self, traffic_map: TrafficMap, given: Given) -> Sequence[Advice]:
+        """Repeats until nothing is dead: a node may lose its last edge to another's death."""
+        # Of namespaces that were not read nothing is known, so nothing there is dead.
+        judged = given.cluster.loaded
+        pods = {(workload.namespace, workload.name): workload.pods for workload in given.workloads}
+        while dead := {node.id for node in traffic_map.nodes.values() if _is_dead(node, pods, judged)}:
+            traffic_map.remove(dead)
+        for node in traffic_map.nodes.values():
+            if not has_traffic(node) and pods.get((node.namespace, node.workload)) == 0:
+                node.marks["isDead"] = True
+        return ()
 
 
 def has_traffic(node: Node) -> bool:

@@ -5,36 +5,59 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from graph.appenders.base import Appender, Given, runs
 from graph.cluster import Cluster, Obj, Workload, is_host_of, labels_of, namespace_of
-from graph.traffic import NODE_APP, NODE_SERVICE, NODE_WORKLOAD, Node, TrafficMap, known
+from graph.errors import Advice
+from graph.traffic import EGRESS_CLUSTERS, NODE_APP, NODE_SERVICE, NODE_WORKLOAD, Node, TrafficMap
+
+GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
+"""The label of the workload that Istio makes for a Gateway of the Gateway API."""
 
 
-def apply(traffic_map: TrafficMap, cluster: Cluster, workloads: Iterable[Workload], namespaces: Sequence[str]) -> None:
+class Istio(Appender):
     """Marks nodes of the asked-for namespaces; gateways also outside them."""
-    gateways = [workload for workload in workloads if workload.is_gateway]
-    for node in traffic_map.nodes.values():
-        if node.namespace in namespaces:
-            if node.node_type == NODE_SERVICE:
-                _label(node, cluster)
-                for virtual_service in of_service(cluster, node.namespace, node.service):
-                    _route(node, virtual_service)
+
+    name = "istio"
+    finalizer = True
+    needs_cluster = True
+
+    def append(self, traffic_map: TrafficMap, given: Given) -> Sequence[Advice]:
+        cluster = given.cluster
+        for node in traffic_map.nodes.values():
+            if node.node_type in (NODE_APP, NODE_WORKLOAD):
+                _gateway(node, given.workloads, cluster)
+            if "isOutside" in node.marks:
+                continue
             if _breaks_circuits(node, cluster.destination_rules):
                 node.marks["hasCB"] = True
-        if node.node_type in (NODE_APP, NODE_WORKLOAD):
-            _gateway(node, gateways, cluster.gateways)
+            if node.node_type == NODE_SERVICE:
+                _label(node, cluster)
+                for virtual_service in routing_to(cluster, node.namespace, node.service):
+                    _route(node, virtual_service)
+        return ()
 
 
-def of_service(cluster: Cluster, namespace: str, service: str) -> list[Obj]:
-    """The VirtualServices that route to a service: whose hosts name it, or, behind a gateway, whose destinations do."""
+def routing_to(cluster: Cluster, namespace: str, service: str) -> list[Obj]:
+    """The VirtualServices with a route that leads to a service; what their own hosts are does not matter."""
     return [
         virtual_service
         for virtual_service in cluster.virtual_services
         if any(
-            is_host_of(host, namespace_of(virtual_service), namespace, service) for host in hosts_of(virtual_service)
-        )
-        or any(
             is_host_of(destination.get("host", ""), namespace_of(virtual_service), namespace, service)
             for destination in destinations(virtual_service)
+        )
+    ]
+
+
+def of_service(cluster: Cluster, namespace: str, service: str) -> list[Obj]:
+    """The VirtualServices that have to do with a service: their hosts name it, or their routes lead to it."""
+    leading = routing_to(cluster, namespace, service)
+    return [
+        virtual_service
+        for virtual_service in cluster.virtual_services
+        if virtual_service in leading
+        or any(
+            is_host_of(host, namespace_of(virtual_service), namespace, service) for host in hosts_of(virtual_service)
         )
     ]
 
@@ -55,33 +78,35 @@ def destinations(virtual_service: Obj) -> list[dict[str, Any]]:
 
 
 def _label(node: Node, cluster: Cluster) -> None:
-    service = cluster.service(node.namespace, node.service)
-    if service is None or node.app:
-        return
-    selector = service.get("spec", {}).get("selector") or {}
-    node.app = labels_of(service).get("app") or selector.get("app") or ""
+    """A ServiceEntry is in the box of a Service that has the first part of one of its hosts as its name."""
+    entry = node.marks.get("isServiceEntry")
+    names = [host.split(".")[0] for host in entry["hosts"]] if entry else [node.service]
+    for name in names:
+        service = cluster.service(node.namespace, name)
+        if service is not None and not node.app and node.service not in EGRESS_CLUSTERS:
+            node.app = labels_of(service).get("app", "")
 
 
 def _route(node: Node, virtual_service: Obj) -> None:
     info = node.marks.setdefault("hasVS", {"hostnames": []})
     info["hostnames"] = sorted({*info["hostnames"], *hosts_of(virtual_service)})
     spec = virtual_service.get("spec", {})
-    http, tcp = spec.get("http") or (), [*(spec.get("tcp") or ()), *(spec.get("tls") or ())]
+    http, tcp, tls = (spec.get(kind) or () for kind in ("http", "tcp", "tls"))
     marks = {
-        "hasTrafficShifting": any(splits(route) for route in http),
-        "hasTCPTrafficShifting": any(splits(route) for route in tcp),
-        "hasFaultInjection": any(route.get("fault") for route in http),
-        "hasRequestRouting": any(route.get("match") for route in http),
-        "hasRequestTimeout": any(route.get("timeout") for route in http),
-        "hasMirroring": any(route.get("mirror") or route.get("mirrors") for route in http),
+        "hasTrafficShifting": any(_several(route) for route in http),
+        "hasTCPTrafficShifting": any(_several(route) for route in tcp),
+        "hasFaultInjection": any(route.get("fault") is not None for route in http),
+        "hasRequestRouting": any(route.get("route") for route in (*http, *tcp, *tls)),
+        "hasRequestTimeout": any(route.get("timeout") is not None for route in http),
+        "hasMirroring": any(route.get("mirror") is not None for route in http),
+        "isK8sGatewayAPI": "autogenerated-k8s" in str(virtual_service["metadata"]["name"]),
     }
     node.marks.update({name: True for name, found in marks.items() if found})
 
 
-def splits(route: Obj) -> bool:
-    """Does a route give more than one destination a share? A weight of 0 is no share."""
-    targets = route.get("route") or ()
-    return len(targets) > 1 and sum(1 for target in targets if target.get("weight", 0) > 0) > 1
+def _several(route: Obj) -> bool:
+    """Kiali's rule for traffic shifting: more than one destination, whatever the weights are at the moment."""
+    return len(route.get("route") or ()) > 1
 
 
 def _breaks_circuits(node: Node, rules: Iterable[Obj]) -> bool:
@@ -98,23 +123,36 @@ def _breaks_circuits(node: Node, rules: Iterable[Obj]) -> bool:
         policies += [
             subset.get("trafficPolicy")
             for subset in spec.get("subsets") or ()
-            if node.node_type == NODE_SERVICE or subset.get("labels", {}).get("version") == node.version
+            if not node.version or (subset.get("labels") or {}).get("version") == node.version
         ]
         if any(policy and (policy.get("connectionPool") or policy.get("outlierDetection")) for policy in policies):
             return True
     return False
 
 
-def _gateway(node: Node, gateways: Iterable[Workload], objects: Iterable[Obj]) -> None:
-    for workload in gateways:
-        same = workload.name == node.workload if known(node.workload) else workload.app == node.app
-        if not same or workload.namespace != node.namespace:
+def _gateway(node: Node, workloads: Iterable[Workload], cluster: Cluster) -> None:
+    """Is the node a gateway that some Gateway object is for? Its hosts, by kind of gateway."""
+    for workload in workloads:
+        if not runs(node, workload):
             continue
-        hosts = {
-            str(host)
-            for gateway in objects
-            if (gateway["spec"].get("selector") or {}).items() <= dict(workload.labels).items()
-            for server in gateway["spec"].get("servers") or ()
-            for host in server.get("hosts") or ()
-        }
-        node.marks["isGateway"] = {"ingressInfo": {"hostnames": sorted(hosts)}}
+        labels = dict(workload.labels)
+        if labels.get("operator.istio.io/component") == "EgressGateways":
+            kind = "egressInfo"
+        elif workload.is_gateway:
+            kind = "ingressInfo"
+        else:
+            kind = ""
+        hosts = [
+            [str(host) for server in gateway["spec"].get("servers") or () for host in server.get("hosts") or ()]
+            for gateway in cluster.gateways
+            if (gateway["spec"].get("selector") or {}).items() <= labels.items()
+        ]
+        if kind and hosts:
+            node.marks["isGateway"] = {kind: {"hostnames": sorted({host for some in hosts for host in some})}}
+            continue
+        for gateway in cluster.api_gateways:
+            if labels.get(GATEWAY_NAME) != gateway["metadata"]["name"]:
+                continue
+            names = {str(one["hostname"]) for one in gateway["spec"].get("listeners") or () if one.get("hostname")}
+            node.marks["isGateway"] = {"gatewayAPIInfo": {"hostnames": sorted(names) or ["*"]}}
+            node.marks["isK8sGatewayAPI"] = True

@@ -5,19 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from graph.cluster import Cluster, Obj, name_of, namespace_of
-from graph.traffic import EGRESS_CLUSTERS, NODE_SERVICE, Edge, Node, Place, TrafficMap, add_rate, merge_edge
+from graph.appenders.base import Appender, Given
+from graph.cluster import Obj, name_of, namespace_of
+from graph.errors import Advice
+from graph.traffic import EGRESS_CLUSTERS, NODE_SERVICE, Edge, Node, Place, TrafficMap, add_rate, known, merge_edge
 
 
-def apply(traffic_map: TrafficMap, cluster: Cluster, namespaces: Sequence[str], graph_type: str) -> None:
+class ServiceEntry(Appender):
     """Replaces the service nodes that ServiceEntries stand for. Their edges and rates are added up."""
-    entries = sorted(cluster.service_entries, key=lambda entry: (namespace_of(entry), name_of(entry)))
-    for node in sorted(traffic_map.nodes.values(), key=lambda node: node.id):
-        if node.node_type != NODE_SERVICE or node.service in EGRESS_CLUSTERS:
-            continue
-        entry = find(entries, node.service, namespaces)
-        if entry is not None:
-            _replace(traffic_map, node, entry, graph_type)
+
+    name = "serviceEntry"
+    needs_cluster = True
+
+    def append(self, traffic_map: TrafficMap, given: Given) -> Sequence[Advice]:
+        entries = sorted(given.cluster.service_entries, key=lambda entry: (namespace_of(entry), name_of(entry)))
+        askers: dict[str, list[Node]] = {}
+        for node in traffic_map.nodes.values():
+            for edge in node.edges.values():
+                askers.setdefault(edge.target, []).append(node)
+        for node in sorted(traffic_map.nodes.values(), key=lambda node: node.id):
+            if node.node_type != NODE_SERVICE or node.service in EGRESS_CLUSTERS or "isInjected" in node.marks:
+                continue
+            # A host outside the mesh is in no namespace: what counts is whether who asks may see the entry.
+            seekers = sorted(askers.get(node.id, ()), key=lambda seeker: seeker.id)
+            seekers += [node] if known(node.cluster) and known(node.namespace) else []
+            for seeker in seekers:
+                entry = find(entries, node.service, (seeker.namespace,))
+                if entry is not None:
+                    _replace(traffic_map, node, entry, seeker, given)
+                    break
+        return ()
 
 
 def find(entries: Iterable[Obj], host: str, namespaces: Sequence[str]) -> Obj | None:
@@ -42,15 +59,17 @@ def exported(entry: Obj, namespaces: Sequence[str]) -> bool:
     return any(target == "*" or (target == "." and home in namespaces) or target in namespaces for target in targets)
 
 
-def _replace(traffic_map: TrafficMap, old: Node, entry: Obj, graph_type: str) -> None:
-    place = Place(cluster=old.cluster, service_namespace=namespace_of(entry), service=name_of(entry))
+def _replace(traffic_map: TrafficMap, old: Node, entry: Obj, seeker: Node, given: Given) -> None:
+    own = given.options.namespaces
+    home = seeker.namespace if seeker.namespace in own else own[0]
+    place = Place(cluster=seeker.cluster, service_namespace=home, service=name_of(entry))
     del traffic_map.nodes[old.id]
-    new = traffic_map.node(place, graph_type)
+    new = traffic_map.node(place, given.options.graph_type)
     spec = entry.get("spec", {})
     new.marks["isServiceEntry"] = {
-        "location": spec.get("location") or "MESH_EXTERNAL",
         "hosts": [str(host) for host in spec.get("hosts") or ()],
-        "namespace": namespace_of(entry),
+        "location": spec.get("location") or "MESH_EXTERNAL",
+        "namespace": seeker.namespace,
     }
     new.destination_services |= old.destination_services
     for name, rate in old.rates.items():

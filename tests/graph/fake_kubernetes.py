@@ -141,7 +141,7 @@ class FakeKubernetes(StandIn):
         parts = path.strip("/").split("/")
         plural, space = parts[-1], parts[-2] if len(parts) > 3 and parts[-3] == "namespaces" else None
         kinds = [kind for kind, name in PLURALS.items() if name == plural]
-        if not kinds or ("networking.istio.io" in path and "/v1/" not in path):
+        if not kinds or "gateway.networking.k8s.io" in path or ("networking.istio.io" in path and "/v1/" not in path):
             return None
         items = [obj for obj in objects(self.state) if obj["kind"] == kinds[0]]
         return {"items": [obj for obj in items if space is None or obj["metadata"].get("namespace") == space]}

@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from graph.errors import GraphError
-from graph.service import Service
+from graph.servers import Servers
 from graph.settings import Settings
 from tests.graph.fake_kubernetes import FakeKubernetes
 from tests.graph.standin import free_port
@@ -16,8 +16,8 @@ from tests.graph.standin import free_port
 
 def ask(kubernetes_url: str) -> str:
     """What is said when Prometheus is asked; no address is set."""
-    with closing(Service(Settings(kubernetes_url=kubernetes_url))) as service, pytest.raises(GraphError) as caught:
-        service.prometheus().query("up", time.time())
+    with closing(Servers(Settings(kubernetes_url=kubernetes_url))) as servers, pytest.raises(GraphError) as caught:
+        servers.prometheus().query("up", time.time())
     assert caught.value.advice.reason == "prometheusUnreachable"
     assert caught.value.status == 503
     return str(caught.value)

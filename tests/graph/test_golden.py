@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from graph import pipeline
+from graph.appenders import order
 from graph.cluster import Cluster
+from graph.focus import Focus
 from graph.params import APPENDERS, GraphOptions
 from tests.graph import fake_kubernetes, promql, world
 from tests.graph.fake_kubernetes import deployment, namespace, pod
@@ -24,6 +26,14 @@ GOLDEN = Path(__file__).parent / "golden"
 
 SHOP = Who("shop", "till-v1", "till", "v1")
 BANK = Who("bank", "ledger-v1", "ledger", "v1")
+EGRESS = Who("istio-system", "istio-egressgateway", "istio-egressgateway", "latest")
+EGRESS_HOST = "istio-egressgateway.istio-system.svc.cluster.local"
+WAYPOINT = Who(NS, "waypoint", "waypoint", "latest")
+SECURE = {
+    "connection_security_policy": "mutual_tls",
+    "source_principal": "spiffe://gateway",
+    "destination_principal": "spiffe://c756",
+}
 GRPC = {"protocol": "grpc"}
 MESH_SHOP = [
     http(GATEWAY, SHOP, 8.0),
@@ -56,6 +66,45 @@ TRAFFIC: dict[str, list[Flow]] = {
         http(S1, DB, 3.0, "200", **GRPC, extra={"grpc_response_status": "0"}),
         http(S1, DB, 1.0, "200", **GRPC, extra={"grpc_response_status": "14"}),
         http(S1, DB, 0.5, "503", **GRPC, flags="UF", extra={"grpc_response_status": "14"}, reporters=("source",)),
+    ],
+    "streams": [
+        # Prometheus says of messages neither the code nor the protocol.
+        http(S1, DB, 3.0, "200", **GRPC, extra={"grpc_response_status": "0"}),
+        http(S1, DB, 0.5, "0", **GRPC, flags="DC", reporters=("source",)),
+    ],
+    "egress": [
+        http(
+            S1,
+            NOBODY,
+            2.0,
+            host=EGRESS_HOST,
+            service_name=EGRESS_HOST,
+            service_namespace="unknown",
+            reporters=("source",),
+        ),
+        http(EGRESS, NOBODY, 2.0, host="example.org", service_name="example.org", reporters=("source",)),
+    ],
+    "mtls": [
+        http(GATEWAY, S1, 3.0, extra=SECURE),
+        http(GATEWAY, S1, 1.0, "500", extra={**SECURE, "connection_security_policy": "none"}),
+        http(S1, DB, 2.0, extra={**SECURE, "source_principal": "spiffe://s1"}),
+        http(NOBODY, DB, 0.5, reporters=("destination",), extra={**SECURE, "connection_security_policy": "none"}),
+    ],
+    "waypoint": [
+        http(GATEWAY, WAYPOINT, 4.0, host=host("cmpt756s1"), service_namespace=NS),
+        http(WAYPOINT, S1, 4.0),
+        http(S1, WAYPOINT, 1.0, host=host("cmpt756db"), service_namespace=NS),
+        http(WAYPOINT, DB, 1.0),
+        http(S1, S2V1, 2.0),  # past every waypoint
+    ],
+    "disagreeing": [
+        # The two reporters know the cluster of the destination differently: still the same requests.
+        http(S1, replace(DB, cluster="unknown"), 3.0, reporters=("source",)),
+        http(S1, DB, 3.0, reporters=("destination",)),
+        # Broken labels, as pods that start or stop make them.
+        http(Who(NS, "half", "half", "v1", cluster="unknown"), DB, 1.0),
+        http(Who(NS), DB, 1.0),
+        http(S1, NOBODY, 1.0, host="10.0.0.7:80", service_name="10.0.0.7:80", reporters=("source",)),
     ],
     "idle": [
         http(GATEWAY, S1, 1.0),
@@ -138,7 +187,19 @@ CASES = {
     "codes": Case("codes"),
     "outside": Case("outside"),
     "operations": Case("operations", options={"appenders": BASE | {"aggregateNode"}}),
-    "average_and_responses": Case("canary", options={"response_time": "avg", "throughput": "response"}),
+    "average_and_requests": Case("canary", options={"response_time": "avg", "throughput": "request"}),
+    "zoom_version": Case("canary", options={"focus": Focus(NS, app="cmpt756s2", version="v1")}),
+    "zoom_app": Case("canary", "app", options={"focus": Focus(NS, app="cmpt756s2")}),
+    "zoom_workload": Case("unreached", "workload", options={"focus": Focus(NS, workload="cmpt756db")}),
+    "zoom_service": Case("unreached", options={"focus": Focus(NS, service="cmpt756s2")}),
+    "zoom_service_without_services": Case("canary", services=False, options={"focus": Focus(NS, service="cmpt756s2")}),
+    "grpc_messages": Case("streams", options={"rate_grpc": "total", "rate_http": "none"}),
+    "grpc_without_answer": Case("streams"),
+    "egress_gateway": Case("egress"),
+    "mtls": Case("mtls"),
+    "waypoints": Case("waypoint"),
+    "waypoints_off": Case("waypoint", options={"waypoints": False}),
+    "reporters_that_disagree": Case("disagreeing", options={"include_idle_edges": True}),
 }
 
 
@@ -148,6 +209,8 @@ def cluster(state: str) -> Cluster:
     for who in (SHOP, BANK):
         made = deployment(who.workload, who.namespace, {"app": who.app, "version": who.version})
         objects += [namespace(who.namespace), made, pod(made, sidecar=who is not BANK)]
+    waypoint = deployment("waypoint", NS, {"app": "waypoint", "gateway.istio.io/managed": "istio.io-mesh-controller"})
+    objects += [waypoint, pod(waypoint, sidecar=False, gateway=True)] if state == "waypoint" else []
     objects.append(
         {
             "kind": "ServiceEntry",
@@ -185,9 +248,10 @@ def options_of(case: Case) -> GraphOptions:
 
 def graph_of(case: Case) -> dict[str, Any]:
     options = options_of(case)
-    asked = pipeline.plan(options)
+    objects = cluster(case.traffic)
+    asked = pipeline.plan(options, objects)
     rows = {text: promql.answer(text, TRAFFIC[case.traffic]) for text in asked.texts()}
-    result, advice = pipeline.traffic_map(options, asked, rows, cluster(case.traffic))
+    result, advice = pipeline.traffic_map(asked, rows, objects)
     answer = pipeline.to_json(options, result)
     answer["warnings"] = [one.reason for one in advice]
     return readable(answer)
@@ -238,6 +302,115 @@ def edges(case: Case) -> dict[tuple[str, str], dict[str, Any]]:
         (short[edge["data"]["source"]], short[edge["data"]["target"]]): edge["data"]["traffic"].get("rates", {})
         for edge in answer["elements"]["edges"]
     }
+
+
+def test_a_zoomed_graph_has_the_traffic_of_its_node_only() -> None:
+    """db is asked by everybody; in the zoom on v1 it is v1's requests that count."""
+    found = edges(Case("canary", options={"focus": Focus(NS, app="cmpt756s2", version="v1")}))
+    assert found["app cmpt756s2-v1", "service cmpt756db"]["http"] == "4.50"
+    assert found["service cmpt756db", "app cmpt756db"]["http"] == "4.50"  # 6.03 in the whole graph
+    # v2's errors are none of v1's: in the whole graph the gateway's edge to the service has them.
+    assert "httpPercentErr" not in found["app istio-ingressgateway", "service cmpt756s2"]
+    assert not any("v2" in end or "cmpt756s1" in end for pair in found for end in pair)
+
+
+def test_a_service_can_be_zoomed_without_service_nodes() -> None:
+    found = edges(CASES["zoom_service_without_services"])
+    assert found["app istio-ingressgateway", "app cmpt756s2-v1"]["http"] == "4.50"
+    assert found["app istio-ingressgateway", "app cmpt756s2-v2"]["http5xx"] == "0.25"
+    assert len(found) == 4  # and Prometheus, which asks both
+
+
+def test_a_zoomed_service_shows_what_never_reached_a_workload() -> None:
+    found = edges(CASES["zoom_service"])
+    assert found["app istio-ingressgateway", "service cmpt756s2"]["http5xx"] == "0.50"
+
+
+def test_percentages_in_the_service_graph_are_of_the_edges_that_it_has() -> None:
+    found = edges(Case("canary", "service"))
+    shares: dict[str, float] = {}
+    for (source, _), rates in found.items():
+        if "http" in rates:
+            shares[source] = shares.get(source, 0.0) + float(rates["httpPercentReq"])
+    assert shares == pytest.approx(dict.fromkeys(shares, 100.0), abs=0.1)
+    assert "unknown unknown" in shares  # Prometheus asks workloads of services that the graph merges
+
+
+def test_messages_of_grpc_are_counted_though_they_have_neither_code_nor_protocol() -> None:
+    found = edges(CASES["grpc_messages"])
+    assert found["service cmpt756db", "app cmpt756db"]["grpc"] == "12.00"  # 3/s, 1 request and 3 response messages
+    assert "grpcErr" not in found["app cmpt756s1", "service cmpt756db"]
+
+
+def test_calls_without_an_answer_have_a_rate_of_their_own() -> None:
+    rates = edges(CASES["grpc_without_answer"])["app cmpt756s1", "service cmpt756db"]
+    assert (rates["grpcNoResponse"], rates.get("grpcErr"), rates["grpcPercentErr"]) == ("0.50", None, "14.3")
+
+
+def test_the_hop_to_an_egress_gateway_leads_to_its_workload() -> None:
+    found = edges(CASES["egress_gateway"])
+    assert ("service istio-egressgateway", "app istio-egressgateway") in found
+    assert not any("svc.cluster.local" in end for pair in found for end in pair)
+
+
+def test_mutual_tls_and_principals_of_edges() -> None:
+    graph = graph_of(CASES["mtls"])
+    found = {edge["data"]["id"]: edge["data"] for edge in graph["elements"]["edges"]}
+    into = next(data for name, data in found.items() if "ingressgateway" in name)
+    assert (into["isMTLS"], into["sourcePrincipal"]) == ("75", "spiffe://gateway")
+    shared = next(data for name, data in found.items() if name.startswith("service:c756ns:cmpt756db"))
+    assert (shared["isMTLS"], shared["destPrincipal"]) == ("80", "spiffe://c756")
+    assert not any("isMTLS" in data for name, data in found.items() if name.startswith("unknown"))
+
+
+def test_reporters_that_name_the_cluster_differently_are_not_added_up() -> None:
+    found = edges(CASES["reporters_that_disagree"])
+    assert found["app cmpt756s1", "service cmpt756db"]["http"] == "3.00"
+    assert set(found) == {("app cmpt756s1", "service cmpt756db"), ("service cmpt756db", "app cmpt756db")}
+
+
+def test_waypoints_are_shown_or_left_out() -> None:
+    assert ("app cmpt756s1", "workload waypoint") in edges(CASES["waypoints"])
+    assert ("workload waypoint", "app cmpt756s1") not in edges(CASES["waypoints"])  # part of the edge to it
+    assert set(edges(CASES["waypoints_off"])) == {
+        ("app cmpt756s1", "service cmpt756s2"),
+        ("service cmpt756s2", "app cmpt756s2-v1"),
+    }
+
+
+def test_the_host_unknown_stays_in_the_responses() -> None:
+    graph = graph_of(Case("outside", namespaces=("istio-system",)))
+    found = [edge["data"]["traffic"]["responses"] for edge in graph["elements"]["edges"]]
+    assert [one["404"]["hosts"] for one in found if "404" in one] == [{"unknown": "100.0"}]
+
+
+def test_a_young_namespace_is_asked_about_for_as_long_as_it_exists() -> None:
+    options = replace(options_of(Case("canary")), duration=600)
+    objects = replace(cluster("canary"), created={NS: "2023-11-14T22:11:20Z"})  # two minutes before query_time
+    assert all("[120s]" in text for text in pipeline.plan(options, objects).texts())
+    assert all("[600s]" in text for text in pipeline.plan(options).texts())
+
+
+def test_an_ambient_namespace_is_asked_about_by_its_senders_first() -> None:
+    objects = replace(cluster("canary"), namespaces={NS: {"istio.io/dataplane-mode": "ambient"}})
+    asked = pipeline.plan(options_of(Case("canary")), objects).texts()
+    found = [text for text in asked if text not in pipeline.plan(options_of(Case("canary"))).texts()]
+    assert len(found) == 1
+    assert f'reporter="source", source_workload_namespace!="{NS}", destination_workload_namespace="{NS}"' in found[0]
+
+
+def test_without_appenders_there_is_the_traffic_only() -> None:
+    graph = graph_of(Case("canary", options={"appenders": frozenset()}))
+    marks = {name for node in graph["elements"]["nodes"] for name in node["data"]}
+    assert not marks & {"hasVS", "isGateway", "isServiceEntry", "isIdle"}
+    assert {"isRoot", "isOutside"} <= marks
+    assert not any("responseTime" in edge["data"] for edge in graph["elements"]["edges"])
+
+
+def test_finalizers_come_last() -> None:
+    kinds = [appender.finalizer for appender in order.ORDER]
+    assert kinds == sorted(kinds)
+    assert {one.name for one in order.ORDER} == APPENDERS | {"outsider", "trafficGenerator"}
 
 
 def test_requests_that_never_reached_a_workload_end_at_the_service() -> None:

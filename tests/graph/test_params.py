@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from graph.errors import BadParameter
+from graph.focus import Focus
 from graph.params import APPENDERS, GraphOptions, parse_duration, read_graph_options
 
 NOW = 1_700_000_000
@@ -17,7 +20,7 @@ def test_defaults_are_kialis() -> None:
     assert options.namespaces == ("c756ns",)
     assert (options.graph_type, options.duration, options.query_time) == ("workload", 600, NOW)
     assert not options.inject_service_nodes
-    assert options.appenders == frozenset(APPENDERS) - {"aggregateNode"}
+    assert options.appenders == APPENDERS
 
 
 def test_a_request_as_kialis_page_sends_it() -> None:
@@ -29,7 +32,8 @@ def test_a_request_as_kialis_page_sends_it() -> None:
         includeIdleEdges="false",
         boxBy="cluster,namespace,app",
         ambientTraffic="none",
-        appenders="deadNode,istio,serviceEntry,sidecarsCheck,workloadEntry,healthConfig,responseTime,throughput",
+        appenders="deadNode,istio,serviceEntry,meshCheck,workloadEntry,health,ambient,labeler,responseTime,throughput",
+        refreshInterval="15000",
         responseTime="95",
         throughputType="request",
         rateGrpc="requests",
@@ -40,7 +44,27 @@ def test_a_request_as_kialis_page_sends_it() -> None:
     assert options.namespaces == ("c756ns", "shop")
     assert options.duration == 60
     assert options.inject_service_nodes
-    assert "idleNode" not in options.appenders
+    assert options.appenders == {
+        *("deadNode", "istio", "serviceEntry", "meshCheck", "health", "ambient", "responseTime", "throughput")
+    }
+    assert not options.waypoints
+
+
+def test_an_empty_list_of_appenders_is_none_and_older_names_are_known() -> None:
+    assert read(appenders="").appenders == frozenset()
+    assert read(appenders="sidecarsCheck,healthConfig").appenders == {"meshCheck", "health"}
+
+
+def test_a_node_graph_is_of_one_namespace_and_an_app_wants_a_graph_of_apps() -> None:
+    focus = Focus("c756ns", app="cmpt756s2", version="v2")
+    options = read_graph_options({"graphType": ["app"], "clusterName": ["Kubernetes"]}, NOW, focus)
+    assert options.namespaces == ("c756ns",)
+    assert options.focus == replace(focus, cluster="Kubernetes")
+    with pytest.raises(BadParameter, match="does not fit an app"):
+        read_graph_options({"graphType": ["workload"]}, NOW, focus)
+    assert read_graph_options({"graphType": ["app"]}, NOW, Focus("c756ns", workload="w")).focus
+    with pytest.raises(BadParameter, match="is not a Kubernetes name"):
+        read_graph_options({}, NOW, Focus("c756ns", workload='w"}'))
 
 
 def test_service_graphs_have_service_nodes() -> None:
@@ -77,6 +101,8 @@ def test_durations(text: str, seconds: int) -> None:
         ("rateTcp", "requests"),
         ("aggregate", "a-b"),
         ("boxBy", "galaxy"),
+        ("refreshInterval", "often"),
+        ("ambientTraffic", "some"),
         ("colour", "red"),
     ],
 )

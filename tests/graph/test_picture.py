@@ -118,31 +118,6 @@ def test_an_empty_graph_says_why() -> None:
     assert "No requests." in svg.draw(graph)
 
 
-@pytest.mark.parametrize(
-    ("rates", "state"),
-    [
-        ({"http": "5.00"}, health.HEALTHY),
-        ({"http": "5.00", "http5xx": "0.01"}, health.DEGRADED),
-        ({"http": "5.00", "http5xx": "0.50"}, health.FAILING),
-        ({"http": "5.00", "httpNoResponse": "0.50"}, health.FAILING),
-        ({"http": "5.00", "http4xx": "0.40"}, health.HEALTHY),
-        ({"http": "5.00", "http4xx": "0.50"}, health.DEGRADED),
-        ({"http": "5.00", "http4xx": "1.00"}, health.FAILING),
-        ({}, health.IDLE),
-    ],
-)
-def test_health(rates: dict[str, str], state: str) -> None:
-    assert health.of_edge({"protocol": "http", "rates": rates}) == state
-
-
-def test_labels() -> None:
-    assert health.label({"protocol": "http", "rates": {"http": "0.03"}}) == ["0.03"]
-    assert health.label({"protocol": "http", "rates": {"http": "4.50", "httpPercentErr": "11.0"}}) == ["4.5", "11% err"]
-    assert health.label({"protocol": "tcp", "rates": {"tcp": "523.40"}}) == ["523.4bps"]
-    assert health.label({"protocol": "tcp", "rates": {"tcp": "3120.00"}}) == ["3.05kps"]
-    assert health.label({"protocol": "http"}) == []
-
-
 def run(server: GraphServer, *arguments: str) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "KUBERNETES_URL": server.kubernetes.url}
     env.pop("PROMETHEUS_URL", None)

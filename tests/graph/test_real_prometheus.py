@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from graph import details, pipeline, report, routing
+from graph import details, graphs, panel, pipeline, report, reports, routing
 from graph.params import GraphOptions
 from graph.prometheus import Prometheus
-from graph.service import Service
+from graph.servers import Servers
 from graph.settings import Settings
 from tests.graph import prometheus_binary, promql, test_golden, world
 from tests.graph.fake_kubernetes import FakeKubernetes
@@ -40,15 +40,15 @@ def test_the_graph_is_the_same_as_from_designed_rows(
 ) -> None:
     recorded_prometheus.state = state
     options = GraphOptions((NS,), graph_type, 60, int(time.time()), inject_service_nodes=True)
-    asked = pipeline.plan(options)
-    graphs = []
+    asked = pipeline.plan(options, test_golden.cluster(state))
+    drawn = []
     for rows in (
         {text: recorded.query(text, options.query_time) for text in asked.texts()},
         promql.rows(asked.texts(), state),
     ):
-        result, _ = pipeline.traffic_map(options, asked, rows, test_golden.cluster(state))
-        graphs.append(numbers(pipeline.to_json(options, result)["elements"]))
-    assert graphs[0] == graphs[1]
+        result, _ = pipeline.traffic_map(asked, rows, test_golden.cluster(state))
+        drawn.append(numbers(pipeline.to_json(options, result)["elements"]))
+    assert drawn[0] == drawn[1]
 
 
 def numbers(elements: Any) -> Any:
@@ -86,7 +86,7 @@ def test_several_namespaces_are_asked_in_valid_promql(
     recorded_prometheus.state = "unreached"
     options = GraphOptions((NS, "istio-system", "with.dot"), "versionedApp", 60, int(time.time()))
     rows = {text: recorded.query(text, options.query_time) for text in pipeline.plan(options).texts()}
-    result, _ = pipeline.traffic_map(options, pipeline.plan(options), rows, None)
+    result, _ = pipeline.traffic_map(pipeline.plan(options), rows, None)
     gateway = next(node for node in result.nodes.values() if node.workload == "istio-ingressgateway")
     assert "isOutside" not in gateway.marks
     assert gateway.rates["httpOut"] == pytest.approx(6.0, abs=0.01)
@@ -215,10 +215,10 @@ def by_hand(prometheus: Prometheus, selector: str, at: int) -> dict[tuple[str, .
 
 def test_report_equals_numbers_computed_by_hand(live: Prometheus, fake_kubernetes: FakeKubernetes) -> None:
     fake_kubernetes.state = "canary"
-    service = Service(Settings(prometheus_url=live.url, kubernetes_url=fake_kubernetes.url))
+    servers = Servers(Settings(prometheus_url=live.url, kubernetes_url=fake_kubernetes.url))
     at = int(time.time())
-    answer, advice = service.report(NS, "cmpt756s2", at, WINDOW)
-    service.close()
+    answer, advice = reports.ask(servers, NS, "cmpt756s2", at, WINDOW)
+    servers.close()
     assert not advice
     raw = by_hand(live, f'destination_service_name="cmpt756s2",destination_service_namespace="{NS}"', at)
     sent = by_hand(live, f'source_canonical_service="cmpt756s2",source_workload_namespace="{NS}"', at)
@@ -249,11 +249,11 @@ def test_report_equals_numbers_computed_by_hand(live: Prometheus, fake_kubernete
 
 def test_graph_equals_numbers_computed_by_hand(live: Prometheus, fake_kubernetes: FakeKubernetes) -> None:
     fake_kubernetes.state = "canary"
-    service = Service(Settings(prometheus_url=live.url, kubernetes_url=fake_kubernetes.url))
+    servers = Servers(Settings(prometheus_url=live.url, kubernetes_url=fake_kubernetes.url))
     at = int(time.time())
     options = GraphOptions((NS,), "versionedApp", WINDOW, at)
-    result, _, _, _ = service.traffic_map(options)
-    service.close()
+    result = graphs.traffic_map(servers, options).map
+    servers.close()
     raw = by_hand(live, f'destination_service_namespace="{NS}"', at)
     names = {node.id: node.workload for node in result.nodes.values()}
     found = {
@@ -302,25 +302,25 @@ def test_details_of_a_big_mesh_equal_the_promql_that_they_show(
 ) -> None:
     """Also over time: the plots come from two queries for all quantiles, the panel shows one query for each."""
     recorded_prometheus.state = fake_kubernetes.state = "big"
-    service = Service(Settings(prometheus_url=recorded_prometheus.url, kubernetes_url=fake_kubernetes.url))
+    servers = Servers(Settings(prometheus_url=recorded_prometheus.url, kubernetes_url=fake_kubernetes.url))
     try:
-        window = service.window(int(time.time()), 60, 4)
-        total = service.graph_details([NS], window)["directions"]["total"]
+        window = panel.window(servers, int(time.time()), 60, 4)
+        total = panel.graph_details(servers, [NS], window)["directions"]["total"]
         for name in ("rate", "avg", "p50", "p95", "p99"):
-            shown = service.prometheus().query_range(total["queries"][name], window.start, window.end, window.step)
+            shown = servers.prometheus().query_range(total["queries"][name], window.start, window.end, window.step)
             assert len(shown) == 1
             wanted = {round(at): value for at, value in shown[0].points if math.isfinite(value)}
             found = {round(at): value for at, value in total["series"][name]}
             assert found == pytest.approx(wanted, abs=0.001), name
             assert wanted, name
     finally:
-        service.close()
+        servers.close()
 
 
 def test_the_scrape_interval_is_known_from_the_second_sample_on(live: Prometheus) -> None:
     """Long before the window of five minutes is full."""
-    service = Service(Settings(prometheus_url=live.url))
+    servers = Servers(Settings(prometheus_url=live.url))
     try:
-        assert service.scrape_interval() == pytest.approx(1, abs=0.2)
+        assert servers.scrape_interval() == pytest.approx(1, abs=0.2)
     finally:
-        service.close()
+        servers.close()

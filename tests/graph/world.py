@@ -52,14 +52,14 @@ class Flow:
     source: Who
     target: Who
     host: str
-    rate: float  # requests per second; of tcp: bytes sent per second
+    rate: float  # requests per second; of tcp: bytes that the source sends per second
     code: str = "200"
     flags: str = "-"
     protocol: str = "http"
     reporters: tuple[str, ...] = ("source", "destination")
     millis: float = 8.0  # the median response time
     request_bytes: float = 400.0
-    response_bytes: float = 900.0  # of tcp: bytes received for each byte sent
+    response_bytes: float = 900.0  # of tcp: bytes that come back for each byte sent
     service_namespace: str = NS
     service_name: str = ""
     extra: dict[str, str] = field(default_factory=dict)
@@ -167,6 +167,11 @@ UP = {"v1": 9, "nosidecar": 4, "empty": 8, "notscraped": 0}
 """How many targets answer Prometheus; 9 where nothing else is said."""
 
 
+REQUEST_MESSAGES, RESPONSE_MESSAGES = 1, 3
+"""Messages for each call of gRPC."""
+_OF_ANSWERS = ("request_protocol", "response_code", "response_flags", "grpc_response_status")
+
+
 # -- series
 
 
@@ -189,11 +194,17 @@ def counters(flows: list[Flow]) -> Iterator[Counter]:
         for reporter in flow.reporters:
             labels = flow.labels(reporter)
             if flow.protocol == "tcp":
-                yield Counter("istio_tcp_sent_bytes_total", labels, flow.rate)
-                yield Counter("istio_tcp_received_bytes_total", labels, flow.rate * flow.response_bytes)
+                # Istio counts from the proxy's side: it receives what the source sends.
+                yield Counter("istio_tcp_received_bytes_total", labels, flow.rate)
+                yield Counter("istio_tcp_sent_bytes_total", labels, flow.rate * flow.response_bytes)
                 yield Counter("istio_tcp_connections_opened_total", labels, 0.01)
                 continue
             yield Counter("istio_requests_total", labels, flow.rate)
+            if flow.protocol == "grpc":
+                # Messages have no code; that they are gRPC's is known from the metric.
+                named = {k: v for k, v in labels.items() if k not in _OF_ANSWERS}
+                yield Counter("istio_request_messages_total", named, flow.rate * REQUEST_MESSAGES)
+                yield Counter("istio_response_messages_total", named, flow.rate * RESPONSE_MESSAGES)
             for name, size in (("request_bytes", flow.request_bytes), ("response_bytes", flow.response_bytes)):
                 yield Counter(f"istio_{name}_sum", labels, flow.rate * size)
                 yield Counter(f"istio_{name}_count", labels, flow.rate)
