@@ -8,7 +8,7 @@ from pocket.settings import Settings
 
 def test_the_gateway_is_known_by_the_label_of_its_component(tmp_path: Path) -> None:
     """Kiali's rule; the label is no part of what selects pods, so an update may bring it."""
-    gateway = next(obj for obj in builtin.objects(Settings(home=tmp_path)) if obj["kind"] == "Deployment")
+    gateway = next(obj for obj in builtin.objects(Settings(tmp_path, 21000, 8080)) if obj["kind"] == "Deployment")
     template = gateway["spec"]["template"]["metadata"]["labels"]
     assert template["operator.istio.io/component"] == "IngressGateways"
     assert gateway["metadata"]["labels"] == template
