@@ -82,7 +82,7 @@ reinstate: check-cluster access deploy
 
 ## scratch: remove everything from the namespace, the secrets apart
 .PHONY: scratch
-scratch: showcontext
+scratch: answers
 	@echo "Emptying the namespace c756ns"
 	$(KC) delete virtualservices,gateways,destinationrules,serviceentries --all
 	$(KC) delete servicemonitors,horizontalpodautoscalers,poddisruptionbudgets --all
@@ -104,8 +104,8 @@ namespace:
 
 ## secrets: the token key and the credentials for DynamoDB; what is there stays
 .PHONY: secrets
-secrets: namespace
-	@tools/secrets.sh
+secrets: namespace .venv/bin/python
+	@.venv/bin/python -m c756 secrets
 
 ## gw: open the ingress gateway for the application
 .PHONY: gw
@@ -215,18 +215,18 @@ rollout-db:
 
 ## ls: what runs in the namespace, its routes, and the ingress gateway
 .PHONY: ls
-ls: showcontext
+ls: answers
 	@$(KC) get gateways,virtualservices,services,deployments,pods
 	kubectl --namespace istio-system get services
 
 ## lsa: the services of all namespaces
 .PHONY: lsa
-lsa: showcontext
+lsa: answers
 	@kubectl get services --all-namespaces
 
 ## lsd: the images of every pod, those of init containers and native sidecars last
 .PHONY: lsd
-lsd:
+lsd: answers
 	@kubectl get pods --all-namespaces --output=jsonpath='{range .items[*]}{.metadata.name}{":\t"}{.spec.containers[*].image}{" "}{.spec.initContainers[*].image}{"\n"}{end}' | sort
 
 ## log-s1: the latest lines of s1
@@ -273,16 +273,18 @@ health-off:
 ## showcontext: which cluster all this talks to
 .PHONY: showcontext
 showcontext:
-	@kubectl config view --minify --output=jsonpath='context {.current-context}, cluster at {.clusters[0].cluster.server}{"\n"}' 2>/dev/null || {
-		echo "kubectl has no current context. Start a cluster first: make up (pocket), make -f eks.mak start, ..." >&2
-		exit 1
-	}
+	@$(PYTHON) -m c756 showcontext
+
+# The same, and the cluster answers: instead of what kubectl says of each kind that it cannot look up.
+.PHONY: answers
+answers: showcontext
+	@$(PYTHON) -m c756 require
 
 # --- addresses -------------------------------------------------------------------------------------------------------
 
 ## extern: the ingress gateway's Service and its address
 .PHONY: extern
-extern:
+extern: answers
 	@kubectl --namespace istio-system get service istio-ingressgateway
 	address=$$(tools/getip.sh)
 	echo "http://$$address"
@@ -310,23 +312,23 @@ prometheus-url:
 ## dynamodb-init: make the tables, where they are missing, and wait until they work
 .PHONY: dynamodb-init
 dynamodb-init: .venv/bin/python
-	@tools/tables.sh init
+	@.venv/bin/python -m c756 tables init
 
-## dynamodb-clean: delete the tables and everything in them
+## dynamodb-clean: delete the tables and everything in them; at AWS after asking (YES=1 answers)
 .PHONY: dynamodb-clean
 dynamodb-clean: .venv/bin/python
-	@tools/tables.sh clean
+	@.venv/bin/python -m c756 tables clean
 	$(KC) delete job cmpt756loader --ignore-not-found
 
 ## ls-tables: the tables, their state and size
 .PHONY: ls-tables
 ls-tables: .venv/bin/python
-	@tools/tables.sh list
+	@.venv/bin/python -m c756 tables list
 
 ## emulator: DynamoDB without AWS, before deploy: an emulator in the cluster, with empty tables
 .PHONY: emulator
-emulator: namespace
-	@tools/emulator.sh
+emulator: namespace .venv/bin/python
+	@.venv/bin/python -m c756 emulator
 
 # --- load ------------------------------------------------------------------------------------------------------------
 

@@ -141,7 +141,7 @@ def checkout(tmp_path: Path) -> Path:
     """The makefiles, tools/ and cluster/ of this checkout, with a tiny image for each service."""
     target = tmp_path / "checkout"
     target.mkdir()
-    for name in ("tools", "cluster"):
+    for name in ("tools", "cluster", "c756"):
         shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("Makefile", *(path.name for path in ROOT.glob("*.mak"))):
         shutil.copy2(ROOT / name, target / name)

@@ -19,8 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from c756 import kubectl
+from c756.secret import grafana, manifest
+from c756.trouble import Trouble
 from tools import check_cluster
-from tools.check_cluster import GATEWAY, NAMESPACE, ClusterError
+from tools.check_cluster import GATEWAY, NAMESPACE
 
 ROOT = Path(__file__).resolve().parents[1]
 ADDONS = Path("cluster/addons")
@@ -185,8 +188,7 @@ def _say(text: str) -> None:
 def _grafana_password() -> None:
     secret = ("--namespace", NAMESPACE, "get", "secret", "grafana-admin", "--ignore-not-found", "--output", "name")
     if not _run("kubectl", *secret).strip():
-        manifest = _run(sys.executable, "tools/secret.py", "grafana")
-        _run("kubectl", "create", "-f", "-", piped=manifest)
+        _run("kubectl", "create", "-f", "-", piped=manifest("grafana-admin", grafana(), NAMESPACE))
 
 
 def _bring_up_to_date(chart: Chart, release: Release | None, files: Sequence[Path]) -> None:
@@ -235,8 +237,8 @@ def _wait_for_address() -> None:
 
 
 def provide() -> None:
-    """Look at the current cluster and install what it lacks. Raises AddonError, ClusterError."""
-    context = check_cluster.context()
+    """Look at the current cluster and install what it lacks. Raises AddonError, Trouble."""
+    context = kubectl.context()
     cluster = check_cluster.look()
     secrets = _run("kubectl", "--namespace", NAMESPACE, "get", "secrets", "-l", "owner=helm", "--output", "json")
     known = charts((ROOT / ADDONS / "charts.txt").read_text(encoding="utf-8"))
@@ -274,7 +276,7 @@ def main() -> int:
     """Returns the exit code."""
     try:
         provide()
-    except (AddonError, ClusterError) as error:
+    except (AddonError, Trouble) as error:
         print(f"addons.py: {error}", file=sys.stderr)
         return 1
     return 0

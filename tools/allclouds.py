@@ -19,6 +19,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from c756 import question
+
 ROOT = Path(__file__).resolve().parents[1]
 USAGE = "usage: make -f allclouds.mak ls | stop"
 SECONDS = 120.0
@@ -153,17 +155,6 @@ def report(all_seen: Sequence[Seen]) -> str:
     return "\n".join(lines)
 
 
-def confirmed(env: Mapping[str, str]) -> bool:
-    """Asks; YES=1 answers."""
-    if env.get("YES") == "1":
-        return True
-    print("Stop and delete all this? Type yes: ", end="", flush=True)
-    answer = sys.stdin.readline().strip().lower()
-    if answer == "":
-        print()
-    return answer == "yes"
-
-
 def stop(env: Mapping[str, str]) -> int:
     """Stops what runs, after asking; goes on with the others where one fails."""
     all_seen = look_at_all(env)
@@ -177,7 +168,7 @@ def stop(env: Mapping[str, str]) -> int:
     unseen = [seen for seen in all_seen if seen.problem and seen.part.stop]
     blind = [f"{seen.part.title} could not be seen: {seen.problem}" for seen in unseen]
     failed: list[str] = []
-    if found and not confirmed(env):
+    if found and not question.confirmed("Stop and delete all this?", env):
         print("nothing was stopped", file=sys.stderr)
         return 2
     for number, (seen, _) in enumerate(found):

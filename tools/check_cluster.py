@@ -8,24 +8,21 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from c756 import kubectl
+from c756.trouble import Trouble
+
 NAMESPACE = "istio-system"
 GATEWAY = "istio-ingressgateway"
 ISTIO_KINDS = "networking.istio.io/v1"
 OPERATOR_KINDS = "monitoring.coreos.com/v1"
 CNI_NODES = "/apis/apps/v1/daemonsets?labelSelector=k8s-app%3Distio-cni-node"
-
-
-class ClusterError(Exception):
-    """The cluster cannot be asked, or lacks something; the message says which, why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -98,44 +95,32 @@ def missing(cluster: Found) -> dict[str, str]:
 
 
 def verdict(cluster: Found, context: str) -> str:
-    """One line that all is there. Raises ClusterError with everything that is missing."""
+    """One line that all is there. Raises Trouble with everything that is missing."""
     lacks = [f"{what} ({cure})" for what, cure in missing(cluster).items()]
     if lacks:
         begin = f'missing in the cluster of context "{context}": '
-        raise ClusterError(begin + ("\n" + " " * len(begin)).join(lacks))
+        raise Trouble(begin + ("\n" + " " * len(begin)).join(lacks))
     return f'the cluster of context "{context}" has Istio with its ingress gateway, and Prometheus'
 
 
-def context() -> str:
-    """kubectl's current context. Raises ClusterError where there is none."""
-    if shutil.which("kubectl") is None:
-        raise ClusterError("there is no kubectl on this machine. make setup puts one into .cache/bin")
-    done = _kubectl("config", "current-context")
-    if done.returncode != 0:
-        raise ClusterError(
-            "kubectl has no current context. Start a cluster first: make up (pocket), make -f eks.mak start, ..."
-        )
-    return done.stdout.strip()
-
-
 def look() -> Found:
-    """Asks the current cluster. Raises ClusterError where it does not answer."""
-    version = _ask("get", "--raw", "/version")
-    apis = json.loads(_ask("get", "--raw", "/apis") or "{}")
+    """Asks the current cluster. Raises Trouble where it does not answer."""
+    version = kubectl.ask("get", "--raw", "/version")
+    apis = json.loads(kubectl.ask("get", "--raw", "/apis") or "{}")
     wanted = (f"deployment/{GATEWAY}", "service/prometheus")
     objects = json.loads(
-        _ask("--namespace", NAMESPACE, "get", *wanted, "--ignore-not-found", "--output", "json") or "{}"
+        kubectl.ask("--namespace", NAMESPACE, "get", *wanted, "--ignore-not-found", "--output", "json") or "{}"
     )
-    cni = _kubectl("get", "--raw", CNI_NODES)
+    cni = kubectl.run("get", "--raw", CNI_NODES)
     # Where nodes run no containers, as in pocket, there are no DaemonSets.
     no_kind = cni.returncode != 0 and "(NotFound)" in cni.stderr
     if cni.returncode != 0 and not no_kind:
-        raise _no_answer(cni.stderr)
+        raise Trouble(kubectl.said(cni))
     return found(version, apis, objects, None if no_kind else json.loads(cni.stdout or "{}"))
 
 
 def wait(seconds: float) -> Found:
-    """Asks until nothing is missing or the time is over, and says what it waits for. Raises ClusterError."""
+    """Asks until nothing is missing or the time is over, and says what it waits for. Raises Trouble."""
     end = time.monotonic() + seconds
     told: set[str] = set()
     cluster = look()
@@ -147,36 +132,18 @@ def wait(seconds: float) -> Found:
         time.sleep(1)
         try:
             cluster = look()
-        except ClusterError:  # an API server that is coming up may be away for a moment
+        except Trouble:  # an API server that is coming up may be away for a moment
             if time.monotonic() >= end:
                 raise
     return cluster
 
 
-def _kubectl(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["kubectl", *arguments], text=True, capture_output=True, check=False)
-
-
-def _ask(*arguments: str) -> str:
-    done = _kubectl(*arguments)
-    if done.returncode != 0:
-        raise _no_answer(done.stderr)
-    return done.stdout
-
-
-def _no_answer(said: str) -> ClusterError:
-    return ClusterError(
-        f'{said.rstrip()}\nthe cluster of context "{context()}" does not answer. '
-        "Start it (pocket: make up), or choose another: kubectl config use-context NAME"
-    )
-
-
 def main() -> int:
     """Returns the exit code."""
     try:
-        name = context()
+        name = kubectl.context()
         print(verdict(wait(float(os.environ.get("WAIT") or 0)), name))
-    except ClusterError as error:
+    except Trouble as error:
         print(error, file=sys.stderr)
         return 1
     return 0

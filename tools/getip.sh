@@ -5,7 +5,7 @@ source "$(dirname "$0")/lib.sh"
 (($# == 0 || $# == 3)) || die "usage: tools/getip.sh [KUBECTL NAMESPACE SERVICE]"
 kc=${1:-kubectl}
 service=${3:-svc/istio-ingressgateway}
-if (($# == 0)); then context_name >/dev/null; fi
+if (($# == 0)) || [[ $kc == kubectl ]]; then require_cluster; fi
 
 {
     # shellcheck disable=SC2086  # KUBECTL may be a command with options

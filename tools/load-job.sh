@@ -17,7 +17,8 @@ tools/image.sh build gatling
 export LOAD_USERS=$users LOAD_SIM=$simulation LOAD_PODS=$pods LOAD_DURATION=$duration
 LOAD_JOB=load-$(tr '[:upper:]' '[:lower:]' <<<"$simulation")
 # Pods of pocket are processes beside the gateway; elsewhere they know it by its name in the cluster.
-if [[ $(context_kind "$(context_name)") == pocket ]]; then
+context=$(context_name)
+if [[ $(context_kind "$context") == pocket ]]; then
     LOAD_URL=http://$(tools/getip.sh)
 else
     LOAD_URL=http://istio-ingressgateway.istio-system.svc.cluster.local

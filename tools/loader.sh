@@ -8,12 +8,14 @@ limit=${WAIT:-600}
 
 # Complete, Failed, or nothing yet.
 state() {
-    kubectl -n "$namespace" get job "$job" --ignore-not-found \
-        -o 'jsonpath={range .status.conditions[?(@.status=="True")]}{.type}{"\n"}{end}' |
-        grep -xE 'Complete|Failed' || true
+    local conditions
+    conditions=$(kubectl -n "$namespace" get job "$job" --ignore-not-found \
+        -o 'jsonpath={range .status.conditions[?(@.status=="True")]}{.type}{"\n"}{end}')
+    grep -xE 'Complete|Failed' <<<"$conditions" || true
 }
 
-if [[ ${1:-} == --once && $(state) == Complete ]]; then
+before=$(state)
+if [[ ${1:-} == --once && $before == Complete ]]; then
     say "the data was loaded before"
     exit 0
 fi
@@ -23,7 +25,9 @@ tools/apply.sh cluster/service-accounts.yaml cluster/loader.yaml
 
 end=$((SECONDS + limit))
 following=
-while [[ -z $(state) ]]; do
+now=
+# A cluster that does not answer for a moment is no reason to give up.
+until now=$(state) && [[ -n $now ]]; do
     ((SECONDS < end)) || die "$job has not ended after $limit s: kubectl -n $namespace describe job $job"
     if [[ -z $following ]]; then
         phase=$(kubectl -n "$namespace" get pods -l "job-name=$job" -o 'jsonpath={.items[*].status.phase}')
@@ -35,4 +39,4 @@ while [[ -z $(state) ]]; do
     sleep 0.2
 done
 if [[ -z $following ]]; then kubectl -n "$namespace" logs "job/$job" -c "$job"; fi
-[[ $(state) == Complete ]] || die "the loader failed; its log is above"
+[[ $now == Complete ]] || die "the loader failed; its log is above"

@@ -12,7 +12,7 @@ unset POCKET_HOME POCKET_PORT_BASE POCKET_GATEWAY_PORT
 say "ruff"
 .venv/bin/ruff check .
 say "mypy"
-.venv/bin/mypy servicekit s1 s2 db loader pocket graph tools tests bench
+.venv/bin/mypy servicekit s1 s2 db loader pocket graph c756 tools tests bench
 say "shellcheck"
 scripts=(.ci/run)
 while IFS= read -r script; do scripts+=("$script"); done < <(

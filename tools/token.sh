@@ -4,7 +4,7 @@
 source "$(dirname "$0")/lib.sh"
 (($# <= 1)) || die "usage: tools/token.sh [USER_ID]"
 cd "$root"
-context_name >/dev/null
+require_cluster
 
 encoded=$(kubectl -n "$namespace" get secret c756-auth -o 'jsonpath={.data.jwt-secret}') ||
     die "no signing key in the cluster (see above). Deploy first: make up, or make -f k8s.mak deploy"

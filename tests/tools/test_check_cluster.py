@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from c756.trouble import Trouble
 from tests.conftest import StandIns
 from tools import check_cluster
-from tools.check_cluster import GATEWAY, ISTIO_KINDS, OPERATOR_KINDS, ClusterError, Found
+from tools.check_cluster import GATEWAY, ISTIO_KINDS, OPERATOR_KINDS, Found
 
 ALL = Found("{}", True, True, True, True, True, True)
 COMMAND = (".venv/bin/python", "-m", "tools.check_cluster")
@@ -86,7 +87,7 @@ def test_a_deployment_that_nobody_has_looked_at() -> None:
 
 def test_the_verdict() -> None:
     assert "has Istio with its ingress gateway, and Prometheus" in check_cluster.verdict(ALL, "here")
-    with pytest.raises(ClusterError) as caught:
+    with pytest.raises(Trouble) as caught:
         check_cluster.verdict(Found("{}", False, False, False, False, False, False), "here")
     lines = str(caught.value).splitlines()
     assert lines[0].startswith('missing in the cluster of context "here": Istio\'s kinds (make -f k8s.mak provision')
@@ -128,7 +129,7 @@ def test_no_answer_at_all(standins: StandIns, checkout: Path) -> None:
     done = standins.run(*COMMAND, cwd=checkout)
     assert done.returncode != 0
     assert "connection refused" in done.stderr
-    assert 'context "aws756" does not answer' in done.stderr
+    assert 'context "aws756" cannot be asked' in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -155,11 +156,11 @@ def test_time_to_come_up(standins: StandIns, checkout: Path) -> None:
 
 def test_time_that_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     lacking = Found("{}", False, False, False, True, True, True)
-    answers: list[Found | ClusterError] = [lacking, ClusterError("away"), lacking, ClusterError("still away")]
+    answers: list[Found | Trouble] = [lacking, Trouble("away"), lacking, Trouble("still away")]
 
     def look() -> Found:
         answer = answers.pop(0)
-        if isinstance(answer, ClusterError):
+        if isinstance(answer, Trouble):
             raise answer
         return answer
 
@@ -167,6 +168,6 @@ def test_time_that_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check_cluster, "look", look)
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
-    with pytest.raises(ClusterError, match="still away"):
+    with pytest.raises(Trouble, match="still away"):
         check_cluster.wait(10)
     assert answers == []

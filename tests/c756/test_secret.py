@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from c756 import secret
+from c756.trouble import Trouble
 from tests.conftest import StandIns
-from tools import secret
 
+SECRETS = (".venv/bin/python", "-m", "c756", "secrets")
 GIVEN = "a-key-from-the-environment-of-40-letters"
 
 
@@ -23,7 +25,7 @@ def test_auth_is_random_unless_given() -> None:
     assert first.keys() == {"jwt-secret", "loader-token"}
     assert len({*first.values(), *second.values()}) == 4
     assert secret.auth({"JWT_SECRET": GIVEN})["jwt-secret"] == GIVEN
-    with pytest.raises(ValueError, match=r"LOADER_TOKEN .* fewer than 32"):
+    with pytest.raises(Trouble, match=r"LOADER_TOKEN .* fewer than 32"):
         secret.auth({"LOADER_TOKEN": "short"})
 
 
@@ -35,7 +37,7 @@ def test_the_manifest() -> None:
 
 
 def test_the_key_is_made_once_and_piped(standins: StandIns, checkout: Path) -> None:
-    done = standins.run("tools/secrets.sh", cwd=checkout, env={"JWT_SECRET": GIVEN})
+    done = standins.run(*SECRETS, cwd=checkout, env={"JWT_SECRET": GIVEN})
     assert done.returncode == 0, done.stderr
     assert decoded(standins.stdin("kubectl create -f -")[0])["jwt-secret"] == GIVEN
     assert GIVEN not in "".join(standins.calls) + done.stdout + done.stderr
@@ -43,14 +45,14 @@ def test_the_key_is_made_once_and_piped(standins: StandIns, checkout: Path) -> N
 
     standins.forget()
     standins.answer("get secret c756-auth", "secret/c756-auth\n")
-    standins.run("tools/secrets.sh", cwd=checkout, env={"JWT_SECRET": GIVEN})
+    standins.run(*SECRETS, cwd=checkout, env={"JWT_SECRET": GIVEN})
     assert [call for call in standins.calls if "create" in call or "apply" in call] == []
 
 
 def test_aws_credentials_are_brought_up_to_date(standins: StandIns, checkout: Path) -> None:
     standins.answer("get secret c756-auth", "secret/c756-auth\n")
     keys = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": GIVEN, "AWS_SESSION_TOKEN": "session"}
-    done = standins.run("tools/secrets.sh", cwd=checkout, env=keys)
+    done = standins.run(*SECRETS, cwd=checkout, env=keys)
     assert done.returncode == 0, done.stderr
     piped = standins.stdin("apply --server-side --force-conflicts -f -")
     assert decoded(piped[0]) == keys
@@ -61,7 +63,7 @@ def test_a_role_takes_the_place_of_keys(standins: StandIns, checkout: Path) -> N
     standins.answer("get secret c756-auth", "secret/c756-auth\n")
     role = "arn:aws:iam::123456789012:role/c756-db"
     keys = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": GIVEN, "DB_ROLE": role}
-    done = standins.run("tools/secrets.sh", cwd=checkout, env=keys)
+    done = standins.run(*SECRETS, cwd=checkout, env=keys)
     assert done.returncode == 0, done.stderr
     assert "name: cmpt756db" in standins.stdin("apply -f -")[0]
     assert standins.calls[-2:] == [
@@ -76,7 +78,7 @@ def test_on_pocket_the_role_means_nothing(standins: StandIns, checkout: Path) ->
     standins.answer("config current-context", "pocket\n")
     (checkout / "pocket").mkdir()
     (checkout / "pocket/__main__.py").write_text('print("DYNAMODB_URL=http://127.0.0.1:20001")\n')
-    done = standins.run("tools/secrets.sh", cwd=checkout, env={"DB_ROLE": "arn:aws:iam::123456789012:role/c756-db"})
+    done = standins.run(*SECRETS, cwd=checkout, env={"DB_ROLE": "arn:aws:iam::123456789012:role/c756-db"})
     assert done.returncode == 0, done.stderr
     assert not any("annotate" in call for call in standins.calls)
     assert decoded(standins.stdin("apply --server-side")[0]).keys() == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
@@ -86,7 +88,7 @@ def test_the_datastore_is_told_of_an_emulator_in_the_cluster(standins: StandIns,
     standins.answer("get secret c756-auth", "secret/c756-auth\n")
     standins.answer("-n dynamodb get service dynamodb", "service/dynamodb\n")
     keys = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": GIVEN, "DB_ROLE": "arn:aws:iam::1:role/x"}
-    done = standins.run("tools/secrets.sh", cwd=checkout, env=keys)
+    done = standins.run(*SECRETS, cwd=checkout, env=keys)
     assert done.returncode == 0, done.stderr
     told = decoded(standins.stdin("apply --server-side")[0])
     assert told["DYNAMODB_URL"] == "http://dynamodb.dynamodb:8000"
@@ -95,6 +97,6 @@ def test_the_datastore_is_told_of_an_emulator_in_the_cluster(standins: StandIns,
 
 
 def test_a_key_that_is_too_short_stops_the_deployment(standins: StandIns, checkout: Path) -> None:
-    done = standins.run("tools/secrets.sh", cwd=checkout, env={"JWT_SECRET": "short"})
+    done = standins.run(*SECRETS, cwd=checkout, env={"JWT_SECRET": "short"})
     assert done.returncode != 0
     assert "JWT_SECRET" in done.stderr

@@ -1,4 +1,4 @@
-"""tools/emulator.sh brings the emulator, its tables and its address into a cluster; tools/tables.sh finds it there."""
+"""The emulator, its tables and its address come into a cluster, and the tables are found there."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 from tests.conftest import ROOT, StandIns
 from tests.realservices import Emulator
 
+C756 = (".venv/bin/python", "-m", "c756")
 THERE = ("-n dynamodb get service dynamodb", "service/dynamodb\n")
 FORWARD = "port-forward service/dynamodb :8000"
 
@@ -40,7 +41,7 @@ def built(checkout: Path) -> None:
 def test_from_nothing_to_tables(forwarded: StandIns, checkout: Path) -> None:
     built(checkout)
     forwarded.answer(*THERE, after="apply -f -")
-    done = forwarded.run("tools/emulator.sh", cwd=checkout)
+    done = forwarded.run(*C756, "emulator", cwd=checkout)
     assert done.returncode == 0, done.stderr
     assert "built dynamodb" in done.stdout
     applied = forwarded.stdin("apply -f -")[0]
@@ -55,7 +56,7 @@ def test_from_nothing_to_tables(forwarded: StandIns, checkout: Path) -> None:
     ]
     assert "rollout-db" not in done.stdout
 
-    listed = forwarded.run("tools/tables.sh", "list", cwd=checkout)
+    listed = forwarded.run(*C756, "tables", "list", cwd=checkout)
     assert listed.returncode == 0, listed.stderr
     assert "Music-someone" in listed.stdout
     assert "User-someone" in listed.stdout
@@ -65,8 +66,8 @@ def test_a_datastore_that_runs_already_has_to_be_told(forwarded: StandIns, check
     built(checkout)
     forwarded.answer(*THERE, after="apply -f -")
     forwarded.answer("get deployment cmpt756db", "deployment.apps/cmpt756db\n")
-    assert "make -f k8s.mak rollout-db" in forwarded.run("tools/emulator.sh", cwd=checkout).stdout
-    again = forwarded.run("tools/emulator.sh", cwd=checkout)
+    assert "make -f k8s.mak rollout-db" in forwarded.run(*C756, "emulator", cwd=checkout).stdout
+    again = forwarded.run(*C756, "emulator", cwd=checkout)
     assert again.returncode == 0, again.stderr
     assert "rollout-db" not in again.stdout, "the second time nothing changes"
 
@@ -74,7 +75,7 @@ def test_a_datastore_that_runs_already_has_to_be_told(forwarded: StandIns, check
 def test_no_way_to_the_emulator_is_an_error(standins: StandIns, checkout: Path) -> None:
     standins.answer(*THERE)
     standins.answer(FORWARD, "", code=1)
-    done = standins.run("tools/tables.sh", "list", cwd=checkout)
+    done = standins.run(*C756, "tables", "list", cwd=checkout)
     assert done.returncode == 1
     assert "kubectl port-forward does not reach the emulator" in done.stderr
 
@@ -82,14 +83,14 @@ def test_no_way_to_the_emulator_is_an_error(standins: StandIns, checkout: Path) 
 def test_an_emulator_that_does_not_come_up_is_an_error(standins: StandIns, checkout: Path) -> None:
     standins.answer(*THERE)
     standins.answer("rollout status", "error: timed out waiting for the condition", code=1)
-    done = standins.run("tools/tables.sh", "init", cwd=checkout)
+    done = standins.run(*C756, "tables", "init", cwd=checkout)
     assert done.returncode != 0
     assert not any("port-forward" in call for call in standins.calls)
 
 
 def test_pocket_has_one(standins: StandIns, checkout: Path) -> None:
     standins.answer("config current-context", "pocket\n")
-    done = standins.run("tools/emulator.sh", cwd=checkout)
+    done = standins.run(*C756, "emulator", cwd=checkout)
     assert done.returncode == 0, done.stderr
     assert "pocket has its emulator already" in done.stdout
     assert not any("apply" in call for call in standins.calls)

@@ -1,0 +1,89 @@
+"""`python -m c756 VERB`: what the make targets and the scripts of tools/ call.
+
+Exit codes: 0 done, 1 it could not be done (standard error says why), 2 wrong arguments, or a question was not answered
+with yes.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Sequence
+
+from c756 import kubectl
+from c756.trouble import Trouble
+
+
+def _say(text: str) -> int:
+    print(text)
+    return 0
+
+
+def _context(_: Sequence[str]) -> int:
+    return _say(kubectl.context())
+
+
+def _showcontext(_: Sequence[str]) -> int:
+    return _say(kubectl.shown())
+
+
+def _require(_: Sequence[str]) -> int:
+    kubectl.require()
+    return 0
+
+
+def _secrets(_: Sequence[str]) -> int:
+    from c756 import secret
+
+    secret.deploy()
+    return 0
+
+
+def _tables(arguments: Sequence[str]) -> int:
+    from c756 import tables
+
+    return tables.main(arguments[0])
+
+
+def _emulator(_: Sequence[str]) -> int:
+    from c756 import emulator
+
+    return emulator.main()
+
+
+Verb = Callable[[Sequence[str]], int]
+VERBS: dict[str, tuple[Verb, tuple[str, ...]]] = {
+    "context": (_context, ()),
+    "showcontext": (_showcontext, ()),
+    "require": (_require, ()),
+    "secrets": (_secrets, ()),
+    "tables": (_tables, ("init", "clean", "list")),
+    "emulator": (_emulator, ()),
+}
+"""Each verb, and the words of which it takes exactly one; most take none. What is imported is what is needed."""
+
+
+def usage() -> str:
+    """One line for each verb."""
+    lines = [f"python -m c756 {name} {'|'.join(words)}".rstrip() for name, (_, words) in VERBS.items()]
+    return "usage: " + "\n       ".join(lines)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the verb; the exit code."""
+    name, rest = arguments[0] if arguments else "", list(arguments[1:])
+    verb, words = VERBS.get(name, (None, ()))
+    if verb is None or len(rest) != bool(words) or not set(rest) <= set(words):
+        print(usage(), file=sys.stderr)
+        return 2
+    kubectl.use_the_projects()
+    try:
+        return verb(rest)
+    except Trouble as trouble:
+        print(trouble, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # ^C ends it without a traceback
+    sys.exit(main(sys.argv[1:]))
