@@ -18,14 +18,20 @@ _DIRECT = urllib.request.ProxyHandler({})
 
 
 def answers(url: str, authority: Path, timeout: float = _TIMEOUT) -> bool:
-    """Does something speak HTTP there, and say anything but that it is not ready (503)?"""
+    """Does something speak HTTP there, and say anything but that it is not ready (503)?
+
+    Raises ssl.SSLCertVerificationError where it answers, but with a certificate that this Python does not accept.
+    """
     opener = _opener(authority)
     try:
         with opener.open(url, timeout=timeout):
             return True
     except urllib.error.HTTPError as error:
         return error.code != 503
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            raise reason from error  # waiting does not help
         return False
 
 

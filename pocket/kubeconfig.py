@@ -68,6 +68,14 @@ def server_of(config: Config) -> str | None:
     return None
 
 
+def authority_of(config: Config) -> bytes | None:
+    """The authority that the context pocket trusts, if there is such a context."""
+    for entry in config.get("clusters") or []:
+        if entry.get("name") == CONTEXT:
+            return base64.b64decode(entry["cluster"].get("certificate-authority-data", ""))
+    return None
+
+
 def read(path: Path) -> Config:
     """The kubeconfig in that file; an empty one where there is none. Raises KubeconfigError."""
     if not path.exists():

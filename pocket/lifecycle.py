@@ -10,6 +10,7 @@ import asyncio
 import fcntl
 import os
 import shutil
+import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -197,7 +198,7 @@ def _listener(port: int) -> psutil.Process | None:
 
 def _wait_for_part(settings: Settings, part: Part, what: str, authority: Path) -> None:
     deadline = time.monotonic() + _READY_WITHIN
-    while not answers(part.ready_url, authority):
+    while not _answers(part, what, authority):
         if supervisor.recorded(settings, "control") is None:
             raise PocketError(f"the control process ended.\n{_last_lines(settings, 'control')}")
         if time.monotonic() > deadline:
@@ -206,6 +207,16 @@ def _wait_for_part(settings: Settings, part: Part, what: str, authority: Path) -
                 f"{_last_lines(settings, part.name)}"
             )
         time.sleep(0.05)
+
+
+def _answers(part: Part, what: str, authority: Path) -> bool:
+    try:
+        return answers(part.ready_url, authority)
+    except ssl.SSLCertVerificationError as error:
+        raise PocketError(
+            f"{what} answers at {part.ready_url}, with a certificate that this Python refuses: {error.verify_message}. "
+            f"Have new ones made: make down, delete {authority.parent}, make up"
+        ) from error
 
 
 def _wait_for_deployments(settings: Settings, api: ApiClient, say: Say) -> None:

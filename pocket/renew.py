@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pocket import processes
+from pocket import kubeconfig, processes
 from pocket.kubelet import records
 from pocket.kubelet.inject import ENVOYS
 from pocket.mesh.revision import revision
@@ -26,19 +26,24 @@ class Work:
 
 
 def outdated_pods(settings: Settings) -> set[str]:
-    """The uids of the pods whose Envoy runs and was started otherwise than it would be now.
+    """The uids of the pods whose Envoy runs and was started otherwise than it would be now, or that were given an
+    authority's certificate that the API server's is not from.
 
-    Raises ProgramMissing, OSError.
+    Raises ProgramMissing, OSError, KubeconfigError.
     """
     current = revision(envoy())
+    authority = settings.tls / "ca.crt"
+    trusted = authority.read_bytes() if authority.exists() else b""
     root = settings.home / "pods"
     found = set()
     for folder in root.iterdir() if root.is_dir() else ():
         record = records.load(folder)
         for name in ENVOYS:
             proxy = record.containers.get(name) if record else None
-            if proxy and proxy.process and proxy.revision != current and processes.is_alive(proxy.process):
-                found.add(folder.name)
+            if proxy and proxy.process and processes.is_alive(proxy.process):
+                given = kubeconfig.authority_of(kubeconfig.read(folder / "kubeconfig"))
+                if proxy.revision != current or given not in (None, trusted):
+                    found.add(folder.name)
     return found
 
 

@@ -15,12 +15,20 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from pocket.files import write_private
 
 _LIFETIME = timedelta(days=365)
 _RENEW = timedelta(days=30)
+# Without these OpenSSL's strict checks refuse a certificate; since 3.13 they are Python's default.
+# https://docs.python.org/3/library/ssl.html#ssl.create_default_context, RFC 5280 4.2
+_NEEDED = {
+    ExtensionOID.BASIC_CONSTRAINTS,
+    ExtensionOID.KEY_USAGE,
+    ExtensionOID.SUBJECT_KEY_IDENTIFIER,
+    ExtensionOID.AUTHORITY_KEY_IDENTIFIER,
+}
 
 
 def ensure_token(path: Path) -> str:
@@ -31,16 +39,31 @@ def ensure_token(path: Path) -> str:
 
 
 def ensure_certificate(folder: Path) -> tuple[Path, Path, Path]:
-    """Paths of the authority's certificate, the server's certificate and its key; made anew 30 days before the end."""
+    """Paths of the authority's certificate, the server's certificate and its key. Made anew 30 days before
+    the end, and where an earlier pocket has made less than strict clients ask for.
+    """
     authority, certificate, key = folder / "ca.crt", folder / "server.crt", folder / "server.key"
-    if not (authority.exists() and certificate.exists() and key.exists() and _still_good(certificate)):
+    if not (authority.exists() and certificate.exists() and key.exists() and _still_good(authority, certificate)):
         _make(authority, certificate, key)
     return authority, certificate, key
 
 
-def _still_good(certificate: Path) -> bool:
-    loaded = x509.load_pem_x509_certificate(certificate.read_bytes())
-    return loaded.not_valid_after_utc - datetime.now(UTC) > _RENEW
+def _still_good(*paths: Path) -> bool:
+    """Valid for long enough, and with all that a strict client asks for."""
+    loaded = [x509.load_pem_x509_certificate(path.read_bytes()) for path in paths]
+    return all(
+        certificate.not_valid_after_utc - datetime.now(UTC) > _RENEW
+        and {extension.oid for extension in certificate.extensions} >= _NEEDED
+        for certificate in loaded
+    )
+
+
+def _may(*, sign: bool) -> x509.KeyUsage:
+    """RFC 5280 4.2.1.3: an authority signs certificates and lists of revoked ones, a server its part of a handshake."""
+    return x509.KeyUsage(
+        digital_signature=not sign, key_cert_sign=sign, crl_sign=sign, content_commitment=False, key_encipherment=False,
+        data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
+    )  # fmt: skip
 
 
 def _make(authority: Path, certificate: Path, key: Path) -> None:
@@ -56,6 +79,9 @@ def _make(authority: Path, certificate: Path, key: Path) -> None:
         .not_valid_before(start)
         .not_valid_after(start + _LIFETIME)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_may(sign=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(authority_key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
         .sign(authority_key, hashes.SHA256())
     )
     server_key = ec.generate_private_key(ec.SECP256R1())
@@ -73,6 +99,9 @@ def _make(authority: Path, certificate: Path, key: Path) -> None:
             ),
             critical=False,
         )
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_may(sign=False), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(server_key.public_key()), critical=False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
         .sign(authority_key, hashes.SHA256())

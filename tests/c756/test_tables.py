@@ -1,4 +1,4 @@
-"""Tables of an AWS account are not touched by mistake. Real kubectl, real boto3, a stand-in for AWS that counts calls."""
+"""AWS tables are not touched by mistake. Real kubectl, real boto3, a stand-in for AWS that counts calls."""
 
 from __future__ import annotations
 

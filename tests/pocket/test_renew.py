@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from pocket import kubeconfig
 from pocket.kubelet.records import ContainerRecord, PodRecord
 from pocket.mesh.revision import revision
 from pocket.objects import Obj, name_of
@@ -11,6 +12,7 @@ from pocket.processes import ProcessId, _started
 from pocket.programs import envoy
 from pocket.renew import Work, outdated_pods, work
 from pocket.settings import Settings
+from pocket.tls import ensure_certificate
 
 
 def obj(kind: str, name: str, owner: Obj | None = None, **more: Any) -> Obj:
@@ -73,3 +75,16 @@ def test_outdated_is_what_runs_and_was_started_otherwise(tmp_path: Path) -> None
     alone = PodRecord("alone", "ns", "alone", containers={"app": ContainerRecord(process=alive)})
     alone.save(tmp_path / "pods" / "alone")
     assert outdated_pods(settings) == {"old", "older"}
+
+
+def test_outdated_is_what_trusts_another_authority(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, port_base=20000, gateway_port=8080)
+    alive = ProcessId(os.getpid(), _started(os.getpid()) or 0.0, "m", "f")
+    authority, _, _ = ensure_certificate(settings.tls)
+    for uid, trusted in (("old", b"another"), ("new", authority.read_bytes()), ("without", None)):
+        folder = tmp_path / "pods" / uid
+        container = ContainerRecord(process=alive, revision=revision(envoy()))
+        PodRecord(uid, "ns", uid, containers={"istio-proxy": container}).save(folder)
+        if trusted is not None:
+            kubeconfig.install(folder / "kubeconfig", settings.api_url, trusted, "token")
+    assert outdated_pods(settings) == {"old"}

@@ -272,7 +272,7 @@ def test_no_answer_from_the_cluster(empty: StandIns, checkout: Path) -> None:
     empty.answer("get --raw /version", "connection refused\n", 1)
     said = run(empty, checkout, fails=True)
     assert "connection refused" in said
-    assert 'context "aws756" does not answer' in said
+    assert 'context "aws756" cannot be asked' in said
     assert changes(empty) == []
 
 

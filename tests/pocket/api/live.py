@@ -166,6 +166,7 @@ class Cluster:
         data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, headers, method=method)
         tls = ssl.create_default_context(cafile=str(self.folder / "tls" / "ca.crt"))
+        tls.verify_flags |= ssl.VERIFY_X509_STRICT  # Python's default since 3.13
         try:
             with urllib.request.urlopen(request, context=tls, timeout=30) as response:
                 return Answer(response.status, response.headers.get_all("Warning") or [], response.read())

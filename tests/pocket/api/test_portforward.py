@@ -314,6 +314,7 @@ def test_refusals(cluster: Cluster) -> None:
 def upgraded(cluster: Cluster, protocol: str = "portforward.k8s.io") -> Iterator[tuple[ssl.SSLSocket, bytes]]:
     """A connection after its upgrade, and the head of the answer."""
     tls = ssl.create_default_context(cafile=str(cluster.folder / "tls" / "ca.crt"))
+    tls.verify_flags |= ssl.VERIFY_X509_STRICT  # Python's default since 3.13
     host, port = cluster.url.removeprefix("https://").split(":")
     with tls.wrap_socket(socket.create_connection((host, int(port)), timeout=20), server_hostname=host) as connection:
         lines = [
