@@ -14,10 +14,12 @@ state() {
     grep -xE 'Complete|Failed' <<<"$conditions" || true
 }
 
-before=$(state)
-if [[ ${1:-} == --once && $before == Complete ]]; then
-    say "the data was loaded before"
-    exit 0
+if [[ ${1:-} == --once ]]; then
+    now=$(state)
+    if [[ $now == Complete ]]; then
+        say "the data was loaded before"
+        exit 0
+    fi
 fi
 tools/image.sh build loader
 kubectl -n "$namespace" delete job "$job" --ignore-not-found --wait --timeout=60s
