@@ -7,11 +7,14 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol
 
-from pocket.mesh.deliver import Dead, Delivery, NotAcknowledged
+from pocket.mesh.admin import Dead, validate
+from pocket.mesh.deliver import Delivery, NotAcknowledged, Refused
+from pocket.mesh.holds import Holds, blame, key_of
 from pocket.mesh.model import PodEndpoint, Proxy, Snapshot, snapshot_of
 from pocket.mesh.translate import translate
 from pocket.objects import Obj, kind_of
 from pocket.parts import write_targets
+from pocket.refusals import Report
 from pocket.scrape import monitored_targets, sidecar_targets
 from pocket.settings import Settings
 from pocket.store import Event, Store
@@ -48,12 +51,16 @@ class MeshSync:
         self._done = 0
         self._lock = asyncio.Lock()
         self._pushed: dict[str, Proxy] = {}  # who had the last push
+        self._holds = Holds()
+        self._report = Report(store, settings.home / "run" / "held.json")
+        self._report.restore(self._holds)
         self._wake = asyncio.Event()
         store.listen(self._heard)
 
     def prepare(self, proxy: Proxy) -> None:
-        """Write the configuration that an Envoy about to start finds in its directory. Raises OSError."""
-        self._delivery.write(proxy, translate(self.snapshot(), proxy))
+        """Have ready what an Envoy about to start will ask for. Raises OSError."""
+        objects = self._holds.effective(self._objects())
+        self._delivery.prepare(proxy, translate(snapshot_of(objects, self._pods.pod_endpoints()), proxy))
 
     async def sync(self) -> None:
         """Push the present state everywhere; returns when every Envoy has taken it (or has said why not: logged).
@@ -70,45 +77,82 @@ class MeshSync:
             self._done = covers
 
     async def run(self) -> None:
-        """Push whenever an object changes that routes or scrapes depend on."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            try:
-                await self.sync()
-            except OSError as error:  # Envoys go on with what they have; what was not written is written then
-                _LOG.error("the mesh is not brought up to date: %s; again in %.0f s", error, self._retry)
-                await asyncio.sleep(self._retry)
-                self._wake.set()
+        """Let Envoys connect, and push whenever an object changes that routes or scrapes depend on."""
+        async with self._delivery.listening():
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                try:
+                    await self.sync()
+                except OSError as error:  # what was not written is written then
+                    _LOG.error("the mesh is not brought up to date: %s; again in %.0f s", error, self._retry)
+                    await asyncio.sleep(self._retry)
+                    self._wake.set()
 
     def snapshot(self) -> Snapshot:
-        """The cluster as the mesh sees it now."""
-        objects: list[Obj] = [obj for kind in _KINDS for obj in self._store.list(kind)]
-        return snapshot_of(objects, self._pods.pod_endpoints())
+        """The cluster as people have it now, for who judges what they write."""
+        return snapshot_of(self._objects(), self._pods.pod_endpoints())
+
+    def _objects(self) -> list[Obj]:
+        return [obj for kind in _KINDS for obj in self._store.list(kind)]
 
     async def _push(self) -> None:
-        snapshot = self.snapshot()
+        """Until all Envoys have taken everything, but for the objects that are held back."""
+        while True:
+            objects = self._holds.effective(self._objects())
+            refusals = await self._deliver(objects)
+            if not refusals:
+                self._holds.taken(objects)
+                break
+            if not await self._hold_back(objects, refusals[0]):
+                for refused in refusals:
+                    self._report.nobody(refused)
+                break
+        self._report.holds(self._holds)
+
+    async def _hold_back(self, objects: Sequence[Obj], refused: Refused) -> bool:
+        """Find which objects an Envoy refuses. False where it is none of them: a port that is taken, say."""
+        suspects = self._holds.suspects(objects)
+        others = self._holds.without(objects, suspects)
+        pods = self._pods.pod_endpoints()
+
+        async def objection(some: Sequence[Obj]) -> str | None:
+            known = {key_of(obj) for obj in some}
+            whole = [obj for obj in others if key_of(obj) not in known] + list(some)
+            return await validate(refused.proxy, translate(snapshot_of(whole, pods), refused.proxy))
+
+        guilty = [] if await objection([]) else await blame(suspects, objection)
+        for obj, words in guilty:
+            self._holds.hold(obj, words)
+            self._report.refused(obj, refused.proxy, words)
+        return bool(guilty)
+
+    async def _deliver(self, objects: Sequence[Obj]) -> list[Refused]:
+        snapshot = snapshot_of(objects, self._pods.pod_endpoints())
         proxies = list(self._pods.proxies())
         for gone in self._pushed.keys() - {proxy.id for proxy in proxies}:
             self._delivery.forget(self._pushed[gone])
         self._pushed = {proxy.id: proxy for proxy in proxies}
-        written = []
         for proxy in proxies:
             self._delivery.write(proxy, translate(snapshot, proxy))
-            written.append(proxy)
         write_targets(self._settings, "sidecars.json", sidecar_targets(proxies))
         write_targets(
             self._settings,
             "servicemonitors.json",
             monitored_targets(self._store.list("ServiceMonitor"), snapshot.services, snapshot.endpoints),
         )
-        for result in await asyncio.gather(*map(self._delivery.acknowledged, written), return_exceptions=True):
+        refusals = []
+        for result in await asyncio.gather(*map(self._delivery.acknowledged, proxies), return_exceptions=True):
             if isinstance(result, Dead):
                 _LOG.info("%s", result)  # its pod has just ended
+            elif isinstance(result, Refused):
+                _LOG.error("%s", result)
+                refusals.append(result)
             elif isinstance(result, NotAcknowledged):
                 _LOG.error("%s", result)
             elif isinstance(result, BaseException):
                 raise result
+        return refusals
 
     def _heard(self, event: Event) -> None:
         if kind_of(event.object) in _WAKES:

@@ -70,6 +70,11 @@ class Settings:
         return self.home / "run"
 
     @property
+    def xds_socket(self) -> Path:
+        """Where Envoys get their configuration."""
+        return self.home / "xds.sock"
+
+    @property
     def tls(self) -> Path:
         return self.home / "tls"
 

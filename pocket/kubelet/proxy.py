@@ -14,9 +14,8 @@ from typing import Protocol
 from pocket import processes
 from pocket.kubelet.container import Container, Host, Launch
 from pocket.kubelet.inject import IMAGE, PROXY, SERVICES
-from pocket.mesh import deliver
+from pocket.mesh import admin, deliver
 from pocket.mesh.bootstrap import envoy_argv
-from pocket.mesh.deliver import NotAcknowledged
 from pocket.mesh.model import ADMIN_SOCKET, DRAIN_SECONDS, Proxy
 from pocket.mesh.revision import revision
 from pocket.objects import Obj, is_ready
@@ -39,7 +38,7 @@ class MeshPort(Protocol):
     """What the kubelet asks the mesh."""
 
     def prepare(self, proxy: Proxy) -> None:
-        """Write the configuration that an Envoy about to start in `proxy.directory` finds there. Raises OSError."""
+        """Have ready what an Envoy about to start in `proxy.directory` will ask for. Raises OSError."""
 
     async def sync(self) -> None:
         """Push the present state of cluster and pods; returns when every Envoy that runs has taken it."""
@@ -78,7 +77,7 @@ class ProxyContainer(Container):
         """Asks again what the mesh has given up for now: on a very busy machine, or on a full disk, which it tells."""
         with contextlib.suppress(OSError):
             await self._mesh.sync()
-            return await deliver.is_live(self._proxy())
+            return await admin.is_live(self._proxy())
         return False
 
     async def _until_end(self) -> float:
@@ -104,14 +103,14 @@ class ProxyContainer(Container):
         """Wait until no request from outside is under way in it, at most `limit` seconds."""
         end = time.monotonic() + limit
         still = 0
-        with contextlib.suppress(NotAcknowledged):  # no Envoy, no requests
+        with contextlib.suppress(admin.Gone):  # no Envoy, no requests
             while still < 2 and time.monotonic() < end:
-                still = still + 1 if await deliver.active_requests(self._proxy()) == 0 else 0
+                still = still + 1 if await admin.active_requests(self._proxy()) == 0 else 0
                 await asyncio.sleep(_QUIET)
 
     async def drain(self, deadline: float) -> None:
         """A gateway: tell clients to go elsewhere, and wait for what is under way."""
-        await deliver.drain(self._proxy(), min(DRAIN_SECONDS, max(deadline - time.monotonic(), 0)))
+        await admin.drain(self._proxy(), min(DRAIN_SECONDS, max(deadline - time.monotonic(), 0)))
 
     async def stop(self, deadline: float) -> None:
         """Let answers that are under way get out; leave the mesh, so that nobody waits for its word; end."""

@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from pocket.mesh import telemetry
-from pocket.mesh.model import ADMIN_SOCKET, BOOTSTRAP_FILE, CLUSTER_DOMAIN, LOCALHOST, EnvoyConfig, Proxy
+from pocket.mesh.model import ADMIN_SOCKET, ADS, BOOTSTRAP_FILE, CLUSTER_DOMAIN, LOCALHOST, EnvoyConfig, Proxy
 from pocket.mesh.names import typed
 from pocket.mesh.regexes import MAX_PROGRAM_SIZE
 
-CLUSTERS_FILE = "cds.json"
-LISTENERS_FILE = "lds.json"
+XDS_SOCKET = "xds.sock"
+"""The control channel, in a proxy's directory: a link to the control process' socket, wherever that is."""
+
+XDS_CLUSTER = "xds-grpc"  # Istio's name
+
+_COME_BACK = {"base_interval": "0.1s", "max_interval": "1s"}  # when the control process is away
 
 READY_PATH = "/healthz/ready"
 """Where a proxy's `stats_port` says that it is ready; Istio's sidecars do so on port 15021."""
@@ -44,10 +48,22 @@ def bootstrap(proxy: Proxy) -> dict[str, Any]:
         # A Unix socket: no other user of the machine may stop or read this Envoy, and it needs no port.
         "admin": {"address": {"pipe": {"path": ADMIN_SOCKET, "mode": 0o600}}},
         "dynamic_resources": {
-            "cds_config": _file(CLUSTERS_FILE),
-            "lds_config": _file(LISTENERS_FILE),
+            "ads_config": {
+                "api_type": "DELTA_GRPC",
+                "transport_api_version": "V3",
+                "grpc_services": [
+                    {
+                        "envoy_grpc": {
+                            "cluster_name": XDS_CLUSTER,
+                            "retry_policy": {"retry_back_off": _COME_BACK},
+                        }
+                    }
+                ],
+            },
+            "cds_config": ADS,
+            "lds_config": ADS,
         },
-        "static_resources": {"listeners": [_stats_listener(proxy)], "clusters": [_admin_cluster()]},
+        "static_resources": {"listeners": [_stats_listener(proxy)], "clusters": [_admin_cluster(), _xds_cluster()]},
         "stats_config": {
             "use_all_default_tags": False,
             "stats_tags": telemetry.stats_tags(),
@@ -81,7 +97,11 @@ def complete(proxy: Proxy, config: EnvoyConfig) -> dict[str, Any]:
     whole = bootstrap(proxy)
     del whole["dynamic_resources"]
     static = whole["static_resources"]
-    static["clusters"] += config.clusters.values()
+    for name, cluster in config.clusters.items():
+        if "eds_cluster_config" in cluster:
+            cluster = {key: value for key, value in cluster.items() if key != "eds_cluster_config"}
+            cluster |= {"type": "STATIC", "load_assignment": config.endpoints[name]}
+        static["clusters"].append(cluster)
     for listener in config.listeners.values():
         copied = copy.deepcopy(listener)
         for chain in copied["filter_chains"]:
@@ -108,10 +128,6 @@ def envoy_argv(envoy: str | Path) -> list[str]:
         "--drain-strategy", "immediate",
         "--log-level", "warning",
     ]  # fmt: skip
-
-
-def _file(name: str) -> dict[str, Any]:
-    return {"path_config_source": {"path": f"./{name}"}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
 
 
 def _stats_listener(proxy: Proxy) -> dict[str, Any]:
@@ -145,12 +161,27 @@ def _stats_listener(proxy: Proxy) -> dict[str, Any]:
 
 
 def _admin_cluster() -> dict[str, Any]:
+    return _socket_cluster("admin", ADMIN_SOCKET)
+
+
+def _xds_cluster() -> dict[str, Any]:
+    options = typed(
+        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        explicit_http_config={"http2_protocol_options": {}},
+    )
     return {
-        "name": "admin",
+        **_socket_cluster(XDS_CLUSTER, XDS_SOCKET),
+        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options},
+    }
+
+
+def _socket_cluster(name: str, path: str) -> dict[str, Any]:
+    return {
+        "name": name,
         "type": "STATIC",
         "connect_timeout": "1s",
         "load_assignment": {
-            "cluster_name": "admin",
-            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"pipe": {"path": ADMIN_SOCKET}}}}]}],
+            "cluster_name": name,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"pipe": {"path": path}}}}]}],
         },
     }

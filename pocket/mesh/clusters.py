@@ -1,8 +1,7 @@
 """Clusters: one for each service, port and subset, and for each port of the application behind a sidecar.
 
-The endpoints stand in the clusters themselves, not in files of their own: each file that Envoy watches costs it one
-inotify instance, of which a user has 128 on most Linux systems; with endpoint files a cluster of ten pods would need
-more. Envoy takes a changed cluster in without losing a request: the old one's connections finish what they carry.
+The endpoints of Services travel apart from their clusters (EDS): pods come and go without a change of the cluster. A
+cluster that finds them itself (DNS) has them in it.
 
 All subsets' clusters always exist, with no endpoint where no pod has the labels, so that a change of weights changes
 routes and nothing else.
@@ -14,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pocket.mesh import policy, telemetry
-from pocket.mesh.model import LOCALHOST, Proxy, Resource, Snapshot, Substitute
+from pocket.mesh.model import ADS, LOCALHOST, Proxy, Resource, Snapshot, Substitute
 from pocket.mesh.names import (
     BLACK_HOLE,
     PASSTHROUGH,
@@ -178,10 +177,21 @@ def _outbound(
             cluster["cluster_type"] = _dns(one_address=service.resolution == "logical-dns")
             cluster["wait_for_warm_on_init"] = False  # a host that does not resolve must not hold up the others
         else:
-            cluster["type"] = "STATIC"
+            cluster |= {"type": "EDS", "eds_cluster_config": {"eds_config": ADS}}
     if not port.is_http:
         cluster["alt_stat_name"] = telemetry.tcp_stat_name(proxy, "source", service, addresses)
     return cluster
+
+
+def split(clusters: Iterable[Resource]) -> tuple[list[Resource], dict[str, Resource]]:
+    """The clusters without those endpoints that travel apart, and these by the cluster's name."""
+    whole, endpoints = [], {}
+    for cluster in clusters:
+        if "eds_cluster_config" in cluster:
+            endpoints[str(cluster["name"])] = cluster["load_assignment"]
+            cluster = {key: value for key, value in cluster.items() if key != "load_assignment"}
+        whole.append(cluster)
+    return whole, endpoints
 
 
 def _has(address: Address, labels: Mapping[str, str]) -> bool:

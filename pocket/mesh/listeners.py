@@ -17,7 +17,7 @@ from pocket.mesh.hosts import (
     gateway_servers,
     substitute_clusters_of,
 )
-from pocket.mesh.model import LOCALHOST, GatewayPort, Inbound, Resource
+from pocket.mesh.model import ADS, LOCALHOST, GatewayPort, Inbound, Resource
 from pocket.mesh.names import inbound_cluster_name, typed
 
 BUFFER_LIMIT = 1 << 18
@@ -118,20 +118,8 @@ def _inbound(view: View, inbound: Inbound) -> Resource:
 
 
 def route_source(name: str) -> Resource:
-    """Where a listener gets a route configuration from: a file that Envoy watches."""
-    return {
-        "route_config_name": name,
-        "config_source": {
-            "path_config_source": {"path": f"./{route_file(name)}"},
-            "resource_api_version": "V3",
-            "initial_fetch_timeout": "0s",
-        },
-    }
-
-
-def route_file(name: str) -> str:
-    """The file of a route configuration, in the proxy's directory."""
-    return f"rds-{name}.json"
+    """Where a listener gets a route configuration from."""
+    return {"route_config_name": name, "config_source": ADS}
 
 
 def _manager(stat_prefix: str) -> dict[str, Any]:

@@ -82,7 +82,7 @@ class Proxy:
     name: str  # the pod's name
     namespace: str
     uid: str  # the pod's uid
-    directory: str  # where its Envoy runs (its cwd): bootstrap, configuration files and admin socket lie there
+    directory: str  # where its Envoy runs (its cwd): bootstrap, admin socket and control channel lie there
     stats_port: int  # Prometheus scrapes http://127.0.0.1:STATS_PORT/stats/prometheus
     mode: Mode = "sidecar"
     workload: str = "unknown"  # the Deployment's (Job's) name
@@ -135,16 +135,23 @@ class Snapshot:
     manual_endpoints: tuple[Obj, ...] = ()
 
 
+ADS: dict[str, Any] = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
+"""The source of configuration: the one control channel of each Envoy, for as long as it takes."""
+
 Resource = dict[str, Any]
 """One Envoy resource (a Listener, a Cluster ...) in the JSON form of Envoy's v3 API."""
 
 
 @dataclass(frozen=True)
 class EnvoyConfig:
-    """The dynamic configuration of one proxy: each kind by the resource's name. Endpoints stand in the clusters."""
+    """The dynamic configuration of one proxy: each kind by the resource's name.
+
+    Endpoints of clusters that ask for them by EDS stand apart, under the cluster's name.
+    """
 
     listeners: Mapping[str, Resource] = field(default_factory=dict)
     clusters: Mapping[str, Resource] = field(default_factory=dict)
+    endpoints: Mapping[str, Resource] = field(default_factory=dict)
     routes: Mapping[str, Resource] = field(default_factory=dict)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from pocket.mesh.clusters import inbound_clusters, outbound_clusters, substitute_clusters
+from pocket.mesh.clusters import inbound_clusters, outbound_clusters, split, substitute_clusters
 from pocket.mesh.delegates import with_delegates
 from pocket.mesh.hosts import View, gateway_routes, gateway_servers, outbound_routes
 from pocket.mesh.listeners import listeners
@@ -22,16 +22,18 @@ def translate(snapshot: Snapshot, proxy: Proxy) -> EnvoyConfig:
     snapshot = replace(snapshot, virtual_services=with_delegates(snapshot.virtual_services))
     services = registry(snapshot, proxy.namespace)
     view = View(snapshot, proxy, services)
-    clusters = [
-        *outbound_clusters(proxy, services, view.rule),
-        *inbound_clusters(snapshot, proxy),
-        *substitute_clusters(proxy, services),
-    ]
+    clusters, endpoints = split(
+        [
+            *outbound_clusters(proxy, services, view.rule),
+            *inbound_clusters(snapshot, proxy),
+            *substitute_clusters(proxy, services),
+        ]
+    )
     if proxy.mode == "gateway":
         routes = [gateway_routes(view, port) for port in proxy.gateway_ports if gateway_servers(view, port)]
     else:
         routes = [outbound_routes(view)]
-    return EnvoyConfig(_by_name(listeners(view)), _by_name(clusters), _by_name(routes))
+    return EnvoyConfig(_by_name(listeners(view)), _by_name(clusters), endpoints, _by_name(routes))
 
 
 def _by_name(resources: Iterable[Resource]) -> dict[str, Resource]:

@@ -145,7 +145,7 @@ class Cluster:
         """Real Envoys beside the pods of the namespace."""
         parts.write_prometheus_config(self.settings)
         self.kubelet = Kubelet(self.store, self.settings, sleep=self.sleeps)
-        self.real_mesh = MeshSync(self.settings, self.store, self.kubelet, Delivery())
+        self.real_mesh = MeshSync(self.settings, self.store, self.kubelet, Delivery(self.settings.xds_socket))
         if self.store.find("Namespace", None, NAMESPACE) is None:
             labels = {"istio-injection": "enabled"}
             self.create("Namespace", NAMESPACE, namespace=None, metadata={"labels": labels})

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import json
 import logging
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import cast
 
 import pytest
 
 from pocket import parts
-from pocket.mesh.deliver import Dead, Delivery, NotAcknowledged
+from pocket.mesh.admin import Dead
+from pocket.mesh.deliver import Delivery, NotAcknowledged
 from pocket.mesh.model import EnvoyConfig, PodEndpoint, Proxy
 from pocket.mesh_sync import MeshSync
 from pocket.settings import Settings
@@ -42,6 +45,10 @@ class Envoys:
     def write(self, proxy: Proxy, config: EnvoyConfig) -> None:
         assert isinstance(config, EnvoyConfig)
         self.written.append(proxy.name)
+
+    @contextlib.asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        yield
 
     def forget(self, proxy: Proxy) -> None:
         self.forgotten.append(proxy.name)

@@ -18,8 +18,9 @@ import yaml
 from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 
+from pocket.mesh import deliver
 from pocket.mesh.bootstrap import envoy_argv
-from pocket.mesh.deliver import Delivery, prepare
+from pocket.mesh.deliver import Delivery
 from pocket.mesh.model import GatewayPort, PodEndpoint, Proxy, Snapshot, snapshot_of
 from pocket.mesh.telemetry import metric_relabel_configs
 from pocket.mesh.translate import translate
@@ -172,8 +173,11 @@ class Mesh:
     root: Path
     snapshot: Snapshot = field(default_factory=Snapshot)
     proxies: list[Proxy] = field(default_factory=list)
-    delivery: Delivery = field(default_factory=Delivery)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    control: asyncio.Task[None] | None = None  # ends with the loop
+
+    def __post_init__(self) -> None:
+        self.delivery = Delivery(self.root / "xds.sock")
 
     def proxy(self, make: Callable[..., Proxy], name: str, **fields: Any) -> Proxy:
         """A proxy with free ports of its own and a directory below `root`."""
@@ -185,15 +189,35 @@ class Mesh:
 
     async def start(self, *things: Obj | PodEndpoint) -> None:
         self.snapshot = snapshot(*things)
+        await self.listen()
         for proxy in self.proxies:
-            prepare(proxy)
-            self.delivery.write(proxy, translate(self.snapshot, proxy))
+            deliver.prepare(proxy)
+            self.delivery.prepare(proxy, translate(self.snapshot, proxy))
             log = (Path(proxy.directory) / "log").open("wb")
             self.processes[proxy.id] = subprocess.Popen(  # noqa: ASYNC220 - it must outlive a loop
                 envoy_argv(envoy()), cwd=proxy.directory, stdout=log, stderr=log
             )
             log.close()
         await self.settled()
+
+    async def listen(self) -> None:
+        """Begin to serve the Envoys."""
+        ready = asyncio.Event()
+
+        async def serve() -> None:
+            async with self.delivery.listening():
+                ready.set()
+                await asyncio.Event().wait()
+
+        self.control = asyncio.create_task(serve())
+        await ready.wait()
+
+    async def cut_off(self) -> None:
+        """The control process ends; the next one knows nothing of this one."""
+        assert self.control is not None
+        self.control.cancel()
+        await asyncio.gather(self.control, return_exceptions=True)
+        self.delivery = Delivery(self.root / "xds.sock")
 
     async def apply(self, *things: Obj | PodEndpoint) -> None:
         self.snapshot = snapshot(*things)

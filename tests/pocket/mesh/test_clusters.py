@@ -23,7 +23,10 @@ PODS = (pod(port=1), pod(version="v2", port=2))
 
 
 def clusters(*things: Any, proxy: Proxy | None = None) -> dict[str, Any]:
-    return dict(translate(snapshot(*things), proxy or sidecar()).clusters)
+    """With their endpoints in them, those that travel apart as well."""
+    made = translate(snapshot(*things), proxy or sidecar())
+    apart = {name: {"load_assignment": endpoints} for name, endpoints in made.endpoints.items()}
+    return {name: {**cluster, **apart.get(name, {})} for name, cluster in made.clusters.items()}
 
 
 def ports(cluster: dict[str, Any]) -> list[int]:

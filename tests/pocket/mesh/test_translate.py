@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from pocket.mesh.admin import validate
 from pocket.mesh.admission import check
 from pocket.mesh.bootstrap import complete
-from pocket.mesh.deliver import validate
 from pocket.mesh.model import EnvoyConfig, Inbound, Proxy, Substitute
 from pocket.mesh.supported import SPECS
 from pocket.mesh.translate import translate

@@ -1,0 +1,154 @@
+"""Asks running Envoys on their admin interface, and the program about a configuration."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import json
+import os
+import re
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from pocket import programs
+from pocket.mesh.bootstrap import READY_PATH, complete
+from pocket.mesh.model import ADMIN_SOCKET, LOCALHOST, EnvoyConfig, Proxy
+
+_POLL = 0.1  # seconds between two looks at an Envoy that drains
+_LIVE, _DRAINING = 0, 1  # server.state, https://www.envoyproxy.io/docs/envoy/latest/api-v3/admin/v3/server_info.proto
+
+
+class Gone(Exception):
+    """No Envoy answers there."""
+
+
+class Dead(Gone):
+    """The socket is there, but nobody listens: that Envoy has ended."""
+
+
+async def drain(proxy: Proxy, within: float) -> bool:
+    """Let an Envoy finish: take no new connections, close idle ones, wait for requests under way.
+
+    Returns whether it had nothing left to do within `within` seconds; the caller then stops it in either case.
+    An Envoy that is gone has nothing left to do.
+    """
+    deadline = time.monotonic() + within
+    try:
+        await admin(proxy, "POST", "/healthcheck/fail")
+        await admin(proxy, "POST", "/drain_listeners?graceful&skip_exit")
+        while await active_requests(proxy) > 0:
+            if time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(_POLL)
+    except Gone:
+        return True
+    return True
+
+
+async def active_requests(proxy: Proxy) -> int:
+    """Requests under way through an Envoy, in both directions (not those for statistics)."""
+    stats = await _stats(proxy, "downstream_rq_active")
+    return sum(int(value) for value in stats.values())
+
+
+async def is_live(proxy: Proxy) -> bool:
+    """Does its Envoy run, with all that it was started with in force?"""
+    try:
+        return (await admin(proxy, "GET", "/ready")).startswith("LIVE")
+    except Gone:
+        return False
+
+
+async def admin(proxy: Proxy, method: str, path: str) -> str:
+    """Ask the admin interface of a running Envoy. Raises Gone."""
+    async with _session(proxy) as session:
+        return await _ask(session, proxy, method, path)
+
+
+async def works(proxy: Proxy) -> bool:
+    """Does it work with all that it has taken, so that nothing is warming, and its worker has it? Raises Gone."""
+    stats = await _stats(proxy, "(warming|^server.state)")
+    state = stats.pop("server.state", None)
+    if state not in (_LIVE, _DRAINING) or any(stats.values()):
+        return False
+    if state == _LIVE:  # else it takes no new connections, and only finishes what it has
+        await worker_has_it(proxy)
+    return True
+
+
+async def worker_has_it(proxy: Proxy) -> None:
+    """Wait until the one worker thread has what the main thread has accepted and handed to it.
+
+    It takes what it was handed in the round in which it answers this request, if not before; whoever asks it something
+    after that meets the new configuration. Raises Gone.
+    """
+    url = f"http://{LOCALHOST}:{proxy.stats_port}{READY_PATH}"
+    try:
+        timeout = aiohttp.ClientTimeout(total=5)
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as response:
+            response.raise_for_status()
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise Gone(f"Envoy of {proxy.id} does not answer on its port {proxy.stats_port} ({error})") from error
+
+
+async def validate(proxy: Proxy, config: EnvoyConfig) -> str | None:
+    """Envoy's own objection to a configuration, or None where it has none. Takes about half a second."""
+    # In the pod's folder: should we be killed, what is left goes with the pod.
+    with tempfile.TemporaryDirectory(prefix="validate-", dir=proxy.directory) as directory:
+        path = Path(directory) / "envoy.json"
+        path.write_text(json.dumps(complete(proxy, config)))
+        process = await asyncio.create_subprocess_exec(
+            str(programs.envoy()), "--mode", "validate", "-c", str(path), "--log-level", "error",
+            cwd=directory, stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        output, _ = await process.communicate()
+    return None if process.returncode == 0 else objection(output.decode(errors="replace"))
+
+
+def objection(output: str) -> str:
+    """The line of Envoy's output that says what is wrong: the last one, without the configuration it repeats."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    prefix = r"^(\[[^]]*\]\s*)*(error initializing configuration '[^']*': )?"
+    return re.sub(prefix, "", lines[-1]) if lines else "no word"
+
+
+# -- inside -----------------------------------------------------------------------------------------------------------
+
+
+async def _stats(proxy: Proxy, pattern: str) -> dict[str, Any]:
+    body = await admin(proxy, "GET", f"/stats?format=json&filter={pattern}")
+    return {stat["name"]: stat["value"] for stat in json.loads(body)["stats"] if "name" in stat}
+
+
+@contextlib.asynccontextmanager
+async def _session(proxy: Proxy) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client of the admin socket. The kernel allows a socket's path 107 bytes: the directory goes by descriptor."""
+    try:
+        descriptor = os.open(proxy.directory, os.O_PATH | os.O_DIRECTORY)
+    except OSError as error:
+        raise Gone(f"Envoy of {proxy.id} has no directory {proxy.directory}: {error.strerror}") from error
+    try:
+        connector = aiohttp.UnixConnector(path=f"/proc/self/fd/{descriptor}/{ADMIN_SOCKET}")
+        timeout = aiohttp.ClientTimeout(total=5)
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+            yield session
+    finally:
+        os.close(descriptor)
+
+
+async def _ask(session: aiohttp.ClientSession, proxy: Proxy, method: str, path: str) -> str:
+    try:
+        async with session.request(method, f"http://envoy{path}") as response:
+            return await response.text()
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        reason = getattr(error, "strerror", None) or error
+        refused = getattr(error, "errno", None) == errno.ECONNREFUSED
+        kind = Dead if refused else Gone
+        raise kind(f"Envoy of {proxy.id} does not answer on its admin socket ({reason})") from error
