@@ -55,10 +55,22 @@ in_force() {
     done | sort -u
 }
 
+# Ends with the words of the proxy that refuses the routes, where one does (Istio says so in the condition Reconciled).
+end_if_refused() {
+    local state generation seen status message condition='.status.conditions[?(@.type=="Reconciled")]'
+    state=$(kubectl -n "$namespace" get "$gateway_vs" -o \
+        "jsonpath={.metadata.generation}|{.status.observedGeneration}|{$condition.status}|{$condition.message}")
+    IFS='|' read -r generation seen status message <<<"$state"
+    [[ $status != False || $generation != "$seen" ]] ||
+        die "the routes of $routes are not in force: $message.
+kubectl -n $namespace describe $gateway_vs shows it; mend the file and say it again"
+}
+
 wait_for_routes() {
     local limit=${WAIT:-60} now=
     local end=$((SECONDS + limit))
     until now=$(in_force) && [[ $now == "$wanted" ]]; do
+        end_if_refused
         ((SECONDS < end)) || die "after $limit s the ingress gateway still serves \"${now//$'\n'/ or }\" and not \"$wanted\".
 Is $gateway_vs as $routes says, and bound to c756-gateway? kubectl -n $namespace get $gateway_vs -o yaml"
         sleep 0.2

@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pocket.mesh import policy, telemetry
+from pocket.mesh.destination_rules import DestinationRule
 from pocket.mesh.model import ADS, LOCALHOST, Proxy, Resource, Snapshot, Substitute
 from pocket.mesh.names import (
     BLACK_HOLE,
     PASSTHROUGH,
     PASSTHROUGH_TCP,
     cluster_name,
+    config_path,
     host_matches,
     inbound_cluster_name,
     typed,
@@ -31,12 +33,14 @@ LOCAL_CONNECT_TIMEOUT = "1s"  # to the application next door
 
 
 def outbound_clusters(
-    proxy: Proxy, services: Iterable[MeshService], rule: Callable[[MeshService], Mapping[str, Any]]
+    proxy: Proxy, services: Iterable[MeshService], rule: Callable[[MeshService], DestinationRule | None]
 ) -> list[Resource]:
-    """What a sidecar or a gateway can send to; `rule` gives the DestinationRule's spec of a service."""
-    clusters = []
+    """What a sidecar or a gateway can send to; `rule` gives the DestinationRule of a service."""
+    clusters: list[Resource] = []
     for service in services:
-        spec = rule(service)
+        found = rule(service)
+        spec = found.spec if found else {}
+        first = len(clusters)
         for port in service.ports:
             whole = policy.merge(None, spec.get("trafficPolicy"), port.number)
             clusters.append(_outbound(proxy, service, port, "", whole, port.addresses))
@@ -44,6 +48,10 @@ def outbound_clusters(
                 addresses = [a for a in port.addresses if _has(a, subset.get("labels") or {})]
                 narrowed = policy.merge(whole, subset.get("trafficPolicy"), port.number)
                 clusters.append(_outbound(proxy, service, port, subset["name"], narrowed, addresses))
+        if found:
+            for cluster in clusters[first:]:
+                istio = cluster["metadata"]["filter_metadata"]["istio"]
+                istio["config"] = config_path("destination-rule", found.namespace, found.names[0])
     if proxy.mode != "gateway":
         clusters += [passthrough(proxy), passthrough(proxy, tcp=True)]
     clusters.append({"name": BLACK_HOLE, "type": "STATIC", "connect_timeout": LOCAL_CONNECT_TIMEOUT})

@@ -9,7 +9,7 @@ from typing import Any
 
 from pocket.mesh import policy
 from pocket.mesh.clusters import substitute_name
-from pocket.mesh.destination_rules import DestinationRules
+from pocket.mesh.destination_rules import DestinationRule, DestinationRules
 from pocket.mesh.matching import concerns, is_catch_all
 from pocket.mesh.model import GatewayPort, Proxy, Resource, Snapshot
 from pocket.mesh.names import (
@@ -53,9 +53,13 @@ class View:
     def _rules(self) -> DestinationRules:
         return DestinationRules(self.snapshot.destination_rules)
 
+    def destination_rule(self, service: MeshService) -> DestinationRule | None:
+        """The DestinationRule that holds for a service, or what several come to together."""
+        return self._rules.find(service, self.proxy)
+
     def rule(self, service: MeshService) -> Mapping[str, Any]:
         """The `spec` of the DestinationRule that holds for a service; empty where there is none."""
-        found = self._rules.find(service, self.proxy)
+        found = self.destination_rule(service)
         return found.spec if found else {}
 
     def context(self, gateways: Iterable[str], port: int) -> Context:

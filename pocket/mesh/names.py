@@ -58,6 +58,12 @@ def inbound_cluster_name(port: int) -> str:
     return f"inbound|{port}||"
 
 
+def config_path(kind: str, namespace: str, name: str) -> str:
+    """How istiod's routes and clusters name the object that they come from, in `filter_metadata.istio.config`;
+    `istioctl proxy-config` reads it. `kind` is `virtual-service` or `destination-rule`."""
+    return f"/apis/networking.istio.io/v1/namespaces/{namespace}/{kind}/{name}"
+
+
 def host_matches(pattern: str, host: str) -> bool:
     """Does a host pattern (exact, `*.suffix` or `*`) cover a host, which may be a pattern itself?"""
     if pattern == "*":

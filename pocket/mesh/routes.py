@@ -13,7 +13,7 @@ from typing import Any
 from pocket.mesh import policy, telemetry
 from pocket.mesh.matching import concerns, is_catch_all, route_match, string_match
 from pocket.mesh.model import Proxy, Resource
-from pocket.mesh.names import cluster_name, envoy_duration, fqdn, seconds, typed
+from pocket.mesh.names import cluster_name, config_path, envoy_duration, fqdn, seconds, typed
 from pocket.mesh.registry import MeshService
 from pocket.objects import Obj
 
@@ -64,12 +64,14 @@ class Context:
 def http_routes(virtual_service: Obj, context: Context) -> list[Resource]:
     """The routes of a VirtualService's `http` rules at this place, in order, up to the first that catches all."""
     namespace = virtual_service["metadata"].get("namespace") or "default"
+    source = {"config": config_path("virtual-service", namespace, virtual_service["metadata"]["name"])}
     routes: list[Resource] = []
     for rule in virtual_service["spec"].get("http") or ():
         for match in rule.get("match") or [None]:
             if match is not None and not concerns(match, context.proxy, context.gateways, context.port, namespace):
                 continue
-            routes.append(_route(rule, match, namespace, context))
+            route = _route(rule, match, namespace, context)
+            routes.append({**route, "metadata": {"filter_metadata": {"istio": source}}})
             if is_catch_all(routes[-1]):
                 return routes
     return routes

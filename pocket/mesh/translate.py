@@ -24,7 +24,7 @@ def translate(snapshot: Snapshot, proxy: Proxy) -> EnvoyConfig:
     view = View(snapshot, proxy, services)
     clusters, endpoints = split(
         [
-            *outbound_clusters(proxy, services, view.rule),
+            *outbound_clusters(proxy, services, view.destination_rule),
             *inbound_clusters(snapshot, proxy),
             *substitute_clusters(proxy, services),
         ]

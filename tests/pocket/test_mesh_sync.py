@@ -40,7 +40,7 @@ class Envoys:
         self.written: list[str] = []
         self.forgotten: list[str] = []
         self.answer = asyncio.Event()
-        self.refusals: dict[str, NotAcknowledged] = {}
+        self.refusals: dict[str, Exception] = {}
 
     def write(self, proxy: Proxy, config: EnvoyConfig) -> None:
         assert isinstance(config, EnvoyConfig)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -26,6 +27,10 @@ GOOD = [{"match": [{"uri": {"regex": "/one/.*"}}], "route": [{"destination": {"h
 BAD = [{"match": [{"uri": {"regex": "a("}}], "route": [{"destination": {"host": "s2"}}]}]  # no regular expression
 
 
+def replace_spec(spec: Obj, obj: Obj) -> None:
+    obj["spec"] = spec
+
+
 class Cluster:
     """A store, one Envoy, and the mesh between them."""
 
@@ -45,7 +50,7 @@ class Cluster:
     def put(self, *objects: Obj) -> None:
         for obj in objects:
             if self.store.find(obj["kind"], NS, name_of(obj)):
-                self.store.modify(obj["kind"], NS, name_of(obj), lambda old, new=obj: old.update(spec=new["spec"]))
+                self.store.modify(obj["kind"], NS, name_of(obj), functools.partial(replace_spec, obj["spec"]))
             else:
                 self.store.create(obj)
 

@@ -103,6 +103,21 @@ def test_routes_that_do_not_come_into_force_are_told(cluster: StandIns, checkout
     assert 'after 1 s the ingress gateway still serves "v1=100" and not "v1=90 v2=10"' in done.stderr
 
 
+def test_routes_that_a_proxy_refuses_end_it_with_the_reason(cluster: StandIns, checkout: Path) -> None:
+    cluster.answer("config_dump", config_dump({"v1": 100}))
+    cluster.answer("get virtualservice/cmpt756s2", "3|3|False|the Envoy of istio-system/gateway refuses it: a(")
+    done = cluster.run("tools/s2ver.sh", "v2", cwd=checkout)
+    assert done.returncode != 0
+    assert "the Envoy of istio-system/gateway refuses it: a(." in done.stderr
+    assert "describe virtualservice/cmpt756s2" in done.stderr
+
+
+def test_a_refusal_of_an_earlier_version_is_none(cluster: StandIns, checkout: Path) -> None:
+    cluster.answer("config_dump", config_dump({"v1": 90, "v2": 10}))
+    cluster.answer("get virtualservice/cmpt756s2", "4|3|False|the Envoy of istio-system/gateway refuses it: a(")
+    assert cluster.run("tools/s2ver.sh", "v2", cwd=checkout).returncode == 0
+
+
 @pytest.mark.parametrize("arguments", [("v9",), (), ("v1", "v2"), ("../s2-dpl-v1",)])
 def test_an_unknown_version_lists_the_known(cluster: StandIns, checkout: Path, arguments: tuple[str, ...]) -> None:
     done = cluster.run("tools/s2ver.sh", *arguments, cwd=checkout)
