@@ -22,7 +22,7 @@ from pocket.kubelet import probes, times, volumes
 from pocket.kubelet.environment import ConfigError, command_of
 from pocket.kubelet.events import EventRecorder
 from pocket.kubelet.records import ContainerRecord, PodRecord
-from pocket.kubelet.restart import BackOff, starts_again
+from pocket.kubelet.restart import RESET_AFTER, BackOff, starts_again
 from pocket.kubelet.status import ContainerStatus, waiting
 from pocket.objects import Obj, name_of, namespace_of, uid_of
 from pocket.ports import NoFreePort
@@ -80,6 +80,8 @@ class Host(Protocol):
 
 class Container:
     """Runs one container of a pod until it has ended for good."""
+
+    reset_after = RESET_AFTER
 
     def __init__(self, host: Host, spec: Obj, policy: str, *, init: bool = False) -> None:
         self.spec = spec
@@ -148,7 +150,7 @@ class Container:
 
     async def run(self) -> int:
         """Until it will not be started again; the last exit code. Cancelling leaves the process running."""
-        back_off = BackOff()
+        back_off = BackOff(self.reset_after)
         while not self._record.finished:
             if self._record.process is None and not self.stopping:
                 await self._start()

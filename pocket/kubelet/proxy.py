@@ -24,6 +24,10 @@ from pocket.programs import ProgramMissing, envoy
 _AGAIN = 0.5  # seconds until an Envoy without its configuration is asked again
 _QUIET = 0.05  # seconds between two looks at the number of requests under way
 _SETTLE = 2.0  # seconds that requests which were on their way may take to arrive and end
+_RAN_WELL = 5.0
+"""Seconds after which an Envoy that dies is started again at once: others depend on it, and it has nothing of its own
+that could be wrong. One that cannot start ends sooner."""
+
 _PILOT_AGENT = """\
 #!/bin/sh
 # What people know of Istio's pilot-agent: pilot-agent request GET config_dump
@@ -46,6 +50,8 @@ class MeshPort(Protocol):
 
 class ProxyContainer(Container):
     """Envoy in place of an image: no copy of files, ready when it has acknowledged its configuration."""
+
+    reset_after = _RAN_WELL
 
     def __init__(self, host: Host, spec: Obj, mesh: MeshPort, proxy: Callable[[], Proxy], policy: str) -> None:
         self._mesh = mesh

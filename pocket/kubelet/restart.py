@@ -7,18 +7,20 @@ from __future__ import annotations
 
 INITIAL = 10.0  # seconds
 LONGEST = 300.0  # seconds
-RESET_AFTER = 600.0  # seconds that a container must run for its past to be forgotten
+RESET_AFTER = 600.0  # seconds
 
 
 class BackOff:
     """The pauses before each start of one container: none, 10 s, 20 s, 40 s, up to 5 min."""
 
-    def __init__(self) -> None:
+    def __init__(self, reset_after: float = RESET_AFTER) -> None:
+        """`reset_after`: seconds that it must run for its past to be forgotten."""
+        self._reset_after = reset_after
         self._next = 0.0
 
     def after(self, ran: float) -> float:
         """Seconds to wait after it ended, having run for `ran` seconds."""
-        if ran >= RESET_AFTER:
+        if ran >= self._reset_after:
             self._next = 0.0
         delay = self._next
         self._next = min(max(2 * delay, INITIAL), LONGEST)

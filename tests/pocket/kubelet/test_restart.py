@@ -13,6 +13,11 @@ def test_a_long_run_is_forgiven() -> None:
     assert [back_off.after(ran) for ran in (1, 1, 599, 600, 1)] == [0, 10, 20, 0, 10]
 
 
+def test_how_long_a_run_must_be_is_a_setting() -> None:
+    back_off = BackOff(reset_after=5)
+    assert [back_off.after(ran) for ran in (5, 6, 5, 1, 1)] == [0, 0, 0, 10, 20]
+
+
 @pytest.mark.parametrize(
     ("policy", "code", "again"),
     [
