@@ -51,21 +51,32 @@ def _emulator(_: Sequence[str]) -> int:
     return emulator.main()
 
 
+def _canary(arguments: Sequence[str]) -> int:
+    from c756.canary import run
+
+    return run.main(arguments)
+
+
 Verb = Callable[[Sequence[str]], int]
-VERBS: dict[str, tuple[Verb, tuple[str, ...]]] = {
+VERBS: dict[str, tuple[Verb, tuple[str, ...] | None]] = {
     "context": (_context, ()),
     "showcontext": (_showcontext, ()),
     "require": (_require, ()),
     "secrets": (_secrets, ()),
     "tables": (_tables, ("init", "clean", "list")),
     "emulator": (_emulator, ()),
+    "canary": (_canary, None),
 }
-"""Each verb, and the words of which it takes exactly one; most take none. What is imported is what is needed."""
+"""Each verb, and the words of which it takes exactly one; most take none. None: it reads its arguments itself. What is
+imported is what is needed."""
 
 
 def usage() -> str:
     """One line for each verb."""
-    lines = [f"python -m c756 {name} {'|'.join(words)}".rstrip() for name, (_, words) in VERBS.items()]
+    lines = [
+        f"python -m c756 {name} {'...' if words is None else '|'.join(words)}".rstrip()
+        for name, (_, words) in VERBS.items()
+    ]
     return "usage: " + "\n       ".join(lines)
 
 
@@ -73,7 +84,8 @@ def main(arguments: Sequence[str]) -> int:
     """Runs the verb; the exit code."""
     name, rest = arguments[0] if arguments else "", list(arguments[1:])
     verb, words = VERBS.get(name, (None, ()))
-    if verb is None or len(rest) != bool(words) or not set(rest) <= set(words):
+    fits = words is None or (len(rest) == bool(words) and set(rest) <= set(words))
+    if verb is None or not fits:
         print(usage(), file=sys.stderr)
         return 2
     kubectl.use_the_projects()

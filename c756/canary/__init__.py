@@ -1,0 +1,1 @@
+"""A canary that a machine judges: tools/canary.sh. docs/canary.md says how it decides."""
