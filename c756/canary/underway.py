@@ -19,7 +19,7 @@ def find(services: Sequence[Json]) -> State | None:
     return next((state for one in services if (state := read(one))), None)
 
 
-def isis_alive(state: State) -> bool:
+def is_alive(state: State) -> bool:
     return alive(state, time.time(), socket.gethostname(), _runs(state.pid))
 
 
