@@ -141,6 +141,15 @@ s2: secrets gw
 	tools/routes.sh
 	tools/wait.sh cmpt756s2-$(S2_VER)
 
+# What is released, and how: make -f k8s.mak canary VERSION=v2 CANARY_FLAGS="--steps 10,100"; tools/canary.sh --help
+VERSION =
+CANARY_FLAGS =
+
+## canary: release VERSION of the music service step by step, judged against the one that runs (CANARY_FLAGS: tools/canary.sh --help)
+.PHONY: canary
+canary:
+	@tools/canary.sh $(VERSION) $(CANARY_FLAGS)
+
 ## monitoring: the traffic graph, what Prometheus reads, and the paths /kiali, /prometheus and /grafana at the gateway
 .PHONY: monitoring
 monitoring: gw

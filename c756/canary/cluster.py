@@ -59,6 +59,12 @@ class Traffic:
     """The routes in the hands of one canary. What it wrote last is known, so it notices when others write."""
 
     def __init__(self, split: Split, found: list[Json]) -> None:
+        """Raises Trouble where nothing was found that carries the weights."""
+        if not found:
+            raise Trouble(
+                f"no VirtualService in {kubectl.NAMESPACE} shares traffic between {split.stable} and {split.canary}",
+                "First routes: make -f k8s.mak routes",
+            )
         self.split = split
         self._mine = found
 

@@ -36,6 +36,7 @@ FEWER = (0.5, 0.25, 0.1, 0.01)
 PASS_ALPHA = 0.05  # of a version that is worse by just what is tolerated, so many pass a step
 EARLY = 3.5  # standard errors
 GROWTH = 1.5  # how many more requests each next test for a pass waits for
+QUIET = 30.0  # seconds without a request, after which there is no traffic
 SUSPICION = 10.0  # evidence from which on a step is not passed ("strong": Jeffreys 1961, appendix B)
 QUANTILE = 0.99
 LEAST = math.ceil(math.log(PASS_ALPHA) / math.log(QUANTILE))
@@ -175,7 +176,7 @@ def _missing_link(blocks: Sequence[Block], links: Links) -> str:
         return "no scrape: Prometheus has no counter of requests to this service. Was there traffic? Is it in the mesh?"
     if links.sample_age > links.stale_after:
         return f"no scrape: the newest sample of the callers is {links.sample_age:.0f} s old"
-    quiet = max(1, round(30 / links.look))
+    quiet = max(1, round(QUIET / links.look))
     if len(blocks) >= quiet and not any(block.total for block in blocks[-quiet:]):
         return f"no traffic: nobody has called either version for {quiet * links.look:.0f} s"
     return ""
