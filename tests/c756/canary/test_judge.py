@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from bench.canary import BOUNDS, SCENARIOS, binomial, releases
+from bench.canary import BOUNDS, SCENARIOS, Scenario, binomial, releases
 from c756.canary import judge
 from c756.canary.judge import evidence, in_turn, needed, newcombe, quantile, wilson
 from c756.canary.steps import Next, Pace
@@ -276,17 +276,19 @@ def test_binomial_numbers_are_binomial() -> None:
         assert spread == pytest.approx(variance, rel=0.2)
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS[:4], ids=lambda scenario: scenario.name)
-def test_equal_versions_are_rarely_rolled_back(scenario: object) -> None:
-    """20 releases, of which each goes wrong with at most 1 %: two of them do in one such test of 60 at the worst."""
-    ends = releases(scenario, Pace(), range(20))  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    "scenario", [one for one in SCENARIOS if one.name.startswith("equal")], ids=lambda one: one.name
+)
+def test_equal_versions_are_rarely_rolled_back(scenario: Scenario) -> None:
+    """Of 8 releases two go wrong in one such test of 400, if each does with 1 %; measured is far less."""
+    ends = releases(scenario, Pace(), range(8))
     assert sum(end is Next.ROLL_BACK for end, _ in ends) <= 1
     assert len(BOUNDS) == len(SCENARIOS[0].canary.slower)
 
 
 @pytest.mark.parametrize(
-    "scenario", [one for one in SCENARIOS[4:] if not one.name.startswith("2 %")], ids=lambda scenario: scenario.name
+    "scenario", [one for one in SCENARIOS if not one.name.startswith(("equal", "2 %"))], ids=lambda one: one.name
 )
-def test_worse_versions_are_found_within_a_minute(scenario: object) -> None:
-    ends = releases(scenario, Pace(), range(40))  # type: ignore[arg-type]
+def test_worse_versions_are_found_within_a_minute(scenario: Scenario) -> None:
+    ends = releases(scenario, Pace(), range(40))
     assert sum(end is Next.ROLL_BACK and took <= 60 for end, took in ends) >= 38

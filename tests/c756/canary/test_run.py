@@ -281,7 +281,11 @@ def test_a_conflict_that_changed_nothing_is_tried_again(world: World) -> None:
 
 
 def test_abort_ends_it_and_the_process_notices(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    world.at_look = lambda now: None if now.looks != 2 else underway.abort() and None
+    def end(now: World) -> None:
+        if now.looks == 2:
+            underway.abort()
+
+    world.at_look = end
     assert run.main(["v2", *QUICK, *EXTRAS]) == run.NOT_JUDGED
     assert clean(world, 0)
     assert "CanaryAborted" in world.events
