@@ -157,14 +157,24 @@ def row(scenario: Scenario, ends: list[tuple[Next, float]]) -> str:
     def share(found: int) -> str:
         return f"{100 * found / number:.2f} %"
 
-    return (
-        f"| {scenario.name} | {number:,} | {share(len(back))} | {share(soon)} | {_middle(back)} | {share(len(promoted))} "
-        f"| {_middle(promoted)} | {share(number - len(back) - len(promoted))} |"
+    cells = (
+        scenario.name,
+        f"{number:,}",
+        share(len(back)),
+        share(soon),
+        _middle(back),
+        share(len(promoted)),
+        _middle(promoted),
+        share(number - len(back) - len(promoted)),
     )
+    return f"| {' | '.join(cells)} |"
 
 
 def _middle(seconds: list[float]) -> str:
     return f"{median(seconds):.0f} s" if seconds else ""
+
+
+HEAD = ("release", "simulated", "rolled back", "within 60 s", "median", "promoted", "median", "no verdict")
 
 
 def _say(text: str) -> None:
@@ -176,10 +186,8 @@ def main(say: Callable[[str], None] = _say) -> int:
     parser.add_argument("--releases", type=int, default=10_000)
     parser.add_argument("--processes", type=int, default=1)
     options = parser.parse_args()
-    say(
-        "| release | simulated | rolled back | within 60 s | in the middle after | promoted | in the middle after | no verdict |"
-    )
-    say("|---|---|---|---|---|---|---|---|")
+    say(f"| {' | '.join(HEAD)} |")
+    say("|---" * len(HEAD) + "|")
     pace, size = Pace(), max(1, options.releases // 100)
     with ProcessPoolExecutor(options.processes) as pool:
         for scenario in SCENARIOS:
