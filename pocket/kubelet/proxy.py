@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pocket import processes
+from pocket.kubelet import doors
 from pocket.kubelet.container import Container, Host, Launch
 from pocket.kubelet.inject import IMAGE, PROXY, SERVICES
 from pocket.mesh import admin, deliver
@@ -20,6 +22,8 @@ from pocket.mesh.model import ADMIN_SOCKET, DRAIN_SECONDS, Proxy
 from pocket.mesh.revision import revision
 from pocket.objects import Obj, is_ready
 from pocket.programs import ProgramMissing, envoy
+
+_LOG = logging.getLogger(__name__)
 
 _AGAIN = 0.5  # seconds until an Envoy without its configuration is asked again
 _QUIET = 0.05  # seconds between two looks at the number of requests under way
@@ -115,8 +119,14 @@ class ProxyContainer(Container):
                 await asyncio.sleep(_QUIET)
 
     async def drain(self, deadline: float) -> None:
-        """A gateway: tell clients to go elsewhere, and wait for what is under way."""
-        await admin.drain(self._proxy(), min(DRAIN_SECONDS, max(deadline - time.monotonic(), 0)))
+        """A gateway: let nobody new in, tell clients to go elsewhere, and wait for what is under way."""
+        await admin.drain(self._proxy(), min(DRAIN_SECONDS, max(deadline - time.monotonic(), 0)), self._shut_doors)
+
+    async def _shut_doors(self) -> None:
+        ports = {port.listen_port for port in self._proxy().gateway_ports}
+        process = self._record.process
+        if process is not None and not await doors.shut(process.pid, ports):
+            _LOG.warning("%s: new connections cannot be kept away; one in its queue may be lost", self._proxy().id)
 
     async def stop(self, deadline: float) -> None:
         """Let answers that are under way get out; leave the mesh, so that nobody waits for its word; end."""

@@ -10,9 +10,9 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 
@@ -32,19 +32,22 @@ class Dead(Gone):
     """The socket is there, but nobody listens: that Envoy has ended."""
 
 
-async def drain(proxy: Proxy, within: float) -> bool:
-    """Let an Envoy finish: take no new connections, close idle ones, wait for requests under way.
+async def drain(proxy: Proxy, within: float, shut: Callable[[], Awaitable[None]] | None = None) -> bool:
+    """Let an Envoy finish: it says `connection: close` in every answer, closes its listeners, and waits for clients.
 
+    `shut` is awaited just before it closes its listeners, to see to it that nobody waits at them.
     Returns whether it had nothing left to do within `within` seconds; the caller then stops it in either case.
     An Envoy that is gone has nothing left to do.
     """
     deadline = time.monotonic() + within
     try:
         await admin(proxy, "POST", "/healthcheck/fail")
-        await admin(proxy, "POST", "/drain_listeners?graceful&skip_exit")
-        while await active_requests(proxy) > 0:
+        if shut is not None:
+            await shut()
+        await admin(proxy, "POST", "/drain_listeners?skip_exit")
+        while await active(proxy, "cx") > 0:
             if time.monotonic() > deadline:
-                return False
+                return await active_requests(proxy) == 0
             await asyncio.sleep(_POLL)
     except Gone:
         return True
@@ -53,7 +56,12 @@ async def drain(proxy: Proxy, within: float) -> bool:
 
 async def active_requests(proxy: Proxy) -> int:
     """Requests under way through an Envoy, in both directions (not those for statistics)."""
-    stats = await _stats(proxy, "downstream_rq_active")
+    return await active(proxy, "rq")
+
+
+async def active(proxy: Proxy, what: Literal["rq", "cx"]) -> int:
+    """Requests, or connections of clients, that an Envoy has now. Raises Gone."""
+    stats = await _stats(proxy, f"downstream_{what}_active")
     return sum(int(value) for value in stats.values())
 
 

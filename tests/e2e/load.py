@@ -34,13 +34,19 @@ class Answers:
 
 
 class Load:
-    """`with Load(urls, token, clients=32) as load: ...`; afterwards `load.answers`."""
+    """`with Load(urls, token, clients=32) as load: ...`; afterwards `load.answers`.
 
-    def __init__(self, urls: Sequence[str], token: str, clients: int = 32, pause: float = 0.0) -> None:
+    `fresh`: each request on a connection of its own.
+    """
+
+    def __init__(
+        self, urls: Sequence[str], token: str, clients: int = 32, pause: float = 0.0, *, fresh: bool = False
+    ) -> None:
         self.answers = Answers()
         self._urls = urls
         self._headers = {"Authorization": f"Bearer {token}"}
         self._clients = clients
+        self._fresh = fresh
         self._pause = pause  # seconds that each client waits before its next request
         self._stop = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
@@ -57,7 +63,7 @@ class Load:
         assert not self._thread.is_alive(), "the load did not end"
 
     async def _run(self) -> None:
-        connector = aiohttp.TCPConnector(limit=self._clients)
+        connector = aiohttp.TCPConnector(limit=self._clients, force_close=self._fresh)
         timeout = aiohttp.ClientTimeout(total=_TIMEOUT)
         async with aiohttp.ClientSession(connector=connector, timeout=timeout, headers=self._headers) as session:
             await asyncio.gather(*(self._client(session, offset) for offset in range(self._clients)))

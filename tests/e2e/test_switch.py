@@ -122,6 +122,25 @@ def test_ten_percent_reach_v2_and_half_of_those_fail(cluster: Cluster) -> None:
     assert not load.answers.lost
 
 
+def test_a_gateway_that_is_replaced_loses_nothing(cluster: Cluster) -> None:
+    """Half of the requests on new connections, which the kernel may give to the old one."""
+
+    def gateway() -> str:
+        return cluster.kubectl("-n", "istio-system", "get", "pods", "-l", "istio=ingressgateway", "-o", "name").strip()
+
+    old_ones, new_ones = (Load(cluster.song_urls, cluster.token, clients=8, fresh=fresh) for fresh in (False, True))
+    with old_ones, new_ones:
+        for _ in range(3):
+            before = gateway()
+            cluster.kubectl("-n", "istio-system", "rollout", "restart", "deploy/istio-ingressgateway")
+            cluster.kubectl("-n", "istio-system", "rollout", "status", "deploy/istio-ingressgateway", "--timeout=60s")
+            cluster.kubectl("-n", "istio-system", "wait", "--for=delete", before, "--timeout=60s")
+            assert gateway() != before
+    for load in (old_ones, new_ones):
+        assert load.answers.failed == {}, f"{load.answers.failed} of {load.answers.total}"
+        assert load.answers.total > 100
+
+
 @pytest.mark.usefixtures("as_it_was")
 def test_no_request_is_lost_with_the_mended_version(cluster: Cluster) -> None:
     """Every way in which the running system is changed, under 32 clients without pause."""
