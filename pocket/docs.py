@@ -11,12 +11,14 @@ from pathlib import Path
 
 from pocket.images import dockerfile
 from pocket.kubelet import supported as pods
+from pocket.mesh import differences
 from pocket.mesh import supported as mesh
 
 TABLES: Mapping[str, Callable[[], str]] = {
     "dockerfile": dockerfile.markdown,
     "pods": pods.markdown,
     "mesh": mesh.markdown,
+    "differences": differences.markdown,
 }
 """What stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->`."""
 

@@ -10,13 +10,14 @@ import binascii
 import ipaddress
 import re
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from typing import Any
 
 from pocket.mesh.names import seconds
 from pocket.mesh.regexes import re2_error
 from pocket.mesh.routes import GRPC_STATUS
-from pocket.mesh.rules import RULES, is_address
-from pocket.mesh.supported import SPECS, Field
+from pocket.mesh.rules import HEADER_NAME, RULES, is_address
+from pocket.mesh.supported import PROTOCOLS, SPECS, Field
 from pocket.mesh.telemetry import PEER_HEADER
 from pocket.mesh.warn import warnings
 from pocket.objects import FieldError, Obj, kind_of
@@ -25,12 +26,13 @@ __all__ = ["check", "warnings"]
 
 _JSON_TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", dict: "object", list: "array"}
 
-_LABEL = r"[a-zA-Z0-9](?:[-a-zA-Z0-9_]{0,61}[a-zA-Z0-9])?"
-_HOST = re.compile(rf"\*|(?:\*\.)?{_LABEL}(?:\.{_LABEL})*\.?")
+_LABEL = r"[a-zA-Z0-9](?:[-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?"
+_HOST = re.compile(rf"(?:\*|\*-?{_LABEL}|{_LABEL})(?:\.{_LABEL})*\.?")
 _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?")
 _SUBSET = re.compile(r"[a-zA-Z0-9](?:[-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?")
-_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _PROMETHEUS = re.compile(r"0|(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?")
+
+_STATUS_CODES = frozenset(status.value for status in HTTPStatus)
 
 RETRY_ON = frozenset(
     (
@@ -152,8 +154,6 @@ def _prometheus_duration(value: str) -> str | None:
 def _host(value: str) -> str | None:
     if is_address(value):
         return None
-    if value.startswith("*") and value != "*" and not value.startswith("*."):
-        return 'a wildcard must be "*" or be followed by a dot, as in *.example.com'
     if not _HOST.fullmatch(value) or len(value) > 255:
         return "must be a host name such as reviews, reviews.prod.svc.cluster.local or *.example.com"
     return None
@@ -174,7 +174,7 @@ def _gateway(value: str) -> str | None:
 
 
 def _export(value: str) -> str | None:
-    if value in ("*", ".") or _NAME.fullmatch(value):
+    if value in ("*", ".", "~") or _NAME.fullmatch(value):
         return None
     return 'must be "*", "." or the name of a namespace'
 
@@ -198,21 +198,20 @@ def _header_name(value: str) -> str | None:
         return "pocket's sidecars use this header between themselves"
     if value.startswith(":") or value.lower() == "host":
         return "this header cannot be removed"
-    return None if _HEADER_NAME.fullmatch(value) else "must be the name of an HTTP header"
+    return None if HEADER_NAME.fullmatch(value) else "must be the name of an HTTP header"
 
 
 def _header_value(value: str) -> str | None:
     """Envoy reads `%NAME%` and `%NAME(ARGUMENT)%` as commands and `%%` as a per cent sign."""
-    rest = re.sub(r"%[A-Z0-9_]+(?:\([^)]*\))?(?::\d+)?%", "", value.replace("%%", ""))
+    rest = re.sub(r"%[^%(]*(?:\([^)]*\) *)?%", "", value.replace("%%", ""))
     if "%" in rest:
         return 'a per cent sign must be doubled ("%%"), or enclose a command of Envoy such as %REQ(:path)%'
-    return "must not contain line breaks" if re.search(r"[\r\n\0]", value) else None
+    return "must not contain control characters" if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value) else None
 
 
 def _retry_on(value: str) -> str | None:
-    parts = [part.strip() for part in value.split(",") if part.strip()]
-    for part in parts:
-        if not (part in RETRY_ON or (part.isdigit() and 100 <= int(part) <= 599)):
+    for part in value.split(",") if value else ():
+        if not (part in RETRY_ON or (part.isdigit() and int(part) in _STATUS_CODES)):
             return f'"{part}" is neither a retry condition of Envoy nor a status code'
     return None
 
@@ -233,8 +232,8 @@ def _base64(value: str) -> str | None:
     return None
 
 
-def _redirect_uri(value: str) -> str | None:
-    return "not supported by pocket: %PREFIX()%" if "%" in value else None
+def _protocol(value: str) -> str | None:
+    return None if value.upper() in PROTOCOLS else f"must be one of {', '.join(PROTOCOLS)}"
 
 
 def _prime(value: int) -> str | None:
@@ -263,7 +262,7 @@ FORMATS: dict[str, Callable[[Any], str | None]] = {
     "grpc-status": _grpc_status,
     "label": _label,
     "base64": _base64,
-    "redirect-uri": _redirect_uri,
+    "protocol": _protocol,
     "prime": _prime,
     "int-or-string": _int_or_string,
     "regex": re2_error,

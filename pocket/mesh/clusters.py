@@ -21,6 +21,7 @@ from pocket.mesh.names import (
     PASSTHROUGH_TCP,
     cluster_name,
     config_path,
+    external_cluster_name,
     host_matches,
     inbound_cluster_name,
     typed,
@@ -38,6 +39,9 @@ def outbound_clusters(
     """What a sidecar or a gateway can send to; `rule` gives the DestinationRule of a service."""
     clusters: list[Resource] = []
     for service in services:
+        if service.alias_of is not None:
+            clusters += [_external(service, port) for port in service.ports if service.resolves_itself]
+            continue
         found = rule(service)
         spec = found.spec if found else {}
         first = len(clusters)
@@ -175,7 +179,7 @@ def _outbound(
     cluster: Resource = {
         "name": name,
         "metadata": telemetry.cluster_metadata(service, port.protocol),
-        **policy.apply(rules, http=port.is_http, http2=port.is_http2),
+        **policy.apply(rules, http=port.is_http, http2=port.is_http2, client=port.protocol == "auto"),
     }
     if service.resolution == "dynamic":
         cluster = _dynamic(cluster)
@@ -200,6 +204,19 @@ def split(clusters: Iterable[Resource]) -> tuple[list[Resource], dict[str, Resou
             cluster = {key: value for key, value in cluster.items() if key != "load_assignment"}
         whole.append(cluster)
     return whole, endpoints
+
+
+def _external(service: MeshService, port: Port) -> Resource:
+    """Where an ExternalName leads that is no service of the mesh: resolved as cluster DNS would, without any rules."""
+    name = external_cluster_name(port.number, str(service.alias_of))
+    return {
+        "name": name,
+        **policy.apply({}, http=port.is_http, http2=port.is_http2),
+        "metadata": telemetry.passthrough_metadata(),
+        "load_assignment": _assignment(name, port.addresses),
+        "cluster_type": _dns(one_address=False),
+        "wait_for_warm_on_init": False,
+    }
 
 
 def _has(address: Address, labels: Mapping[str, str]) -> bool:

@@ -10,15 +10,13 @@ from typing import Any
 
 from pocket.mesh import telemetry
 from pocket.mesh.clusters import dns_cache, inbound_service, substitute_name
-from pocket.mesh.hosts import (
-    OUTBOUND_ROUTES,
-    View,
-    gateway_routes_name,
-    gateway_servers,
-    substitute_clusters_of,
-)
+from pocket.mesh.gateways import gateway_routes_name, gateway_servers
 from pocket.mesh.model import ADS, LOCALHOST, GatewayPort, Inbound, Resource
 from pocket.mesh.names import inbound_cluster_name, typed
+from pocket.mesh.outbound import OUTBOUND_ROUTES
+from pocket.mesh.routes import GRPC_TIMEOUT
+from pocket.mesh.tunnels import substitute_targets
+from pocket.mesh.view import View
 
 BUFFER_LIMIT = 1 << 18
 """Bytes that a connection may buffer; a request body up to this size can be retried."""
@@ -40,7 +38,7 @@ def listeners(view: View) -> list[Resource]:
         made = [_gateway(view, port) for port in ports if gateway_servers(view, port)]
     else:
         made = [_outbound(view)]
-        targets = substitute_clusters_of(view)
+        targets = substitute_targets(view)
         for substitute in view.proxy.substitutes:
             name = substitute_name(substitute)
             chain = _tcp_chain(name, {**targets[name], **SUBSTITUTE_RETRY})
@@ -55,6 +53,7 @@ def _outbound(view: View) -> Resource:
         "rds": route_source(OUTBOUND_ROUTES),
         "access_log": telemetry.access_log(proxy, "source") if proxy.mode == "sidecar" else [],
         "use_remote_address": False,
+        "normalize_path": True,  # Istio's default, BASE
         "upgrade_configs": [{"upgrade_type": "CONNECT"}, {"upgrade_type": "websocket"}],
         "http_filters": [
             *_request_filters(),
@@ -68,7 +67,12 @@ def _outbound(view: View) -> Resource:
         ],
     }
     if proxy.mode == "plain":  # requests and answers are to look as if nobody were in between
-        manager |= {"server_header_transformation": "PASS_THROUGH", "generate_request_id": False}
+        manager |= {
+            "server_header_transformation": "PASS_THROUGH",
+            "generate_request_id": False,
+            "http_protocol_options": {"accept_http_10": True},
+            "normalize_path": False,
+        }
     return _listener("outbound", proxy.outbound_port, [_chain(manager)], direction="OUTBOUND")
 
 
@@ -98,7 +102,13 @@ def _inbound(view: View, inbound: Inbound) -> Resource:
     route = {
         "name": "default",
         "match": {"prefix": "/"},
-        "route": {"cluster": cluster, "timeout": "0s", "retry_policy": INBOUND_RETRY},
+        "route": {
+            "cluster": cluster,
+            "timeout": "0s",
+            "max_stream_duration": GRPC_TIMEOUT,
+            # What a stream of gRPC has sent cannot be sent again.
+            **({} if protocol == "grpc" else {"retry_policy": INBOUND_RETRY}),
+        },
     }
     manager = _manager(name)
     manager |= {
@@ -130,7 +140,6 @@ def _manager(stat_prefix: str) -> dict[str, Any]:
         stream_idle_timeout="0s",
         generate_request_id=True,
         preserve_external_request_id=True,
-        http_protocol_options={"accept_http_10": True},
         delayed_close_timeout="1s",
     )
 

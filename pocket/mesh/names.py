@@ -32,7 +32,6 @@ def fqdn(host: str, namespace: str) -> str:
     `reviews`, `prod` -> `reviews.prod.svc.cluster.local`; anything with a dot, and `*`, stays as it is
     (https://istio.io/latest/docs/reference/config/networking/virtual-service/#Destination).
     """
-    host = host.lower()  # as Envoy compares them
     return host if "." in host or "*" in host else f"{host}.{namespace}.svc.{CLUSTER_DOMAIN}"
 
 
@@ -51,6 +50,11 @@ def service_host(name: str, namespace: str) -> str:
 def cluster_name(port: int, subset: str, host: str) -> str:
     """`outbound|30001|v1|cmpt756s2.c756ns.svc.cluster.local`."""
     return f"outbound|{port}|{subset}|{host}"
+
+
+def external_cluster_name(port: int, host: str) -> str:
+    """`PassthroughCluster|80|real.example.com`: where an ExternalName leads that is no service of the mesh."""
+    return f"{PASSTHROUGH}|{port}|{host}"
 
 
 def inbound_cluster_name(port: int) -> str:
@@ -102,6 +106,24 @@ def typed(kind: str, **fields: Any) -> dict[str, Any]:
 
 def exported(obj: Mapping[str, Any], namespace: str) -> bool:
     """May a proxy in `namespace` see this Istio object (`spec.exportTo`: `*`, `.` or names; none means all)?"""
-    own = obj["metadata"].get("namespace") or "default"
+    return visible(obj["spec"].get("exportTo"), obj["metadata"].get("namespace") or "default", namespace)
+
+
+def visible(targets: Sequence[str] | None, own: str, namespace: str) -> bool:
+    """Does `exportTo` of an object of the namespace `own` reach `namespace`?"""
+    listed = targets or ["*"]
+    return "*" in listed or ("~" not in listed and (namespace in listed or ("." in listed and own == namespace)))
+
+
+def export_rank(obj: Mapping[str, Any], namespace: str) -> int:
+    """The order in which Istio takes what a namespace sees: its private objects, those exported to it, public ones."""
     targets = obj["spec"].get("exportTo") or ["*"]
-    return any(target == "*" or target == namespace or (target == "." and own == namespace) for target in targets)
+    if "*" in targets:
+        return 2
+    return 0 if (obj["metadata"].get("namespace") or "default") == namespace else 1
+
+
+def oldest_first(obj: Mapping[str, Any]) -> tuple[str, str, str]:
+    """The key by which Istio sorts objects: creation, name, namespace."""
+    meta = obj["metadata"]
+    return meta.get("creationTimestamp") or "", meta["name"], meta.get("namespace") or "default"

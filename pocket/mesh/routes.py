@@ -13,7 +13,15 @@ from typing import Any
 from pocket.mesh import policy, telemetry
 from pocket.mesh.matching import concerns, is_catch_all, route_match, string_match
 from pocket.mesh.model import Proxy, Resource
-from pocket.mesh.names import cluster_name, config_path, envoy_duration, fqdn, seconds, typed
+from pocket.mesh.names import (
+    cluster_name,
+    config_path,
+    envoy_duration,
+    external_cluster_name,
+    fqdn,
+    seconds,
+    typed,
+)
 from pocket.mesh.registry import MeshService
 from pocket.objects import Obj
 
@@ -24,6 +32,10 @@ RETRIES = 2
 REUSE_RETRY = {"retry_on": "reset-before-request", "num_retries": 1}
 """Outside the mesh nobody repeats requests; but a kept-alive connection that the server closes in the very moment of
 its next use is a matter between Envoy and server, of which the client is to know nothing."""
+
+GRPC_TIMEOUT = {"grpc_timeout_header_max": "0s"}
+"""The `grpc-timeout` of a request ends it. Not beside a rule's own timeout, which Envoy would then not look at; the
+field that knows both (Istio's) is deprecated, and Envoy says so at every change."""
 
 _PREVIOUS_HOSTS = {
     "name": "envoy.retry_host_predicates.previous_hosts",
@@ -43,6 +55,7 @@ _REDIRECTS = {
     307: "TEMPORARY_REDIRECT",
     308: "PERMANENT_REDIRECT",
 }
+_SCHEME_PORTS = {"http": 80, "https": 443}
 GRPC_STATUS = (
     "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
     "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
@@ -58,7 +71,10 @@ class Context:
     services: Mapping[str, MeshService]  # by host
     gateways: Set[str]  # {"mesh"} or {"ns/gateway"}
     port: int  # of the service called, or of the gateway's server
-    policy_of: Callable[[MeshService, str, int], policy.Policy]  # service, subset, port -> merged DestinationRule
+    hash_of: Callable[
+        [MeshService, str, int | None], Mapping[str, Any] | None
+    ]  # service, subset, port -> consistentHash
+    tls: bool = False  # requests come by TLS
 
 
 def http_routes(virtual_service: Obj, context: Context) -> list[Resource]:
@@ -80,17 +96,24 @@ def http_routes(virtual_service: Obj, context: Context) -> list[Resource]:
 def default_route(service: MeshService, context: Context) -> Resource:
     """The route to a service that no VirtualService speaks of."""
     action: Resource = {"cluster": cluster_name(context.port, "", service.host), "timeout": "0s"}
+    if context.proxy.mode != "plain":
+        action["max_stream_duration"] = GRPC_TIMEOUT
     route: Resource = {"name": "default", "match": {"prefix": "/"}, "route": action}
     if context.proxy.mode == "plain":
         action["retry_policy"] = REUSE_RETRY
         return route
     action["retry_policy"] = _retries(None, hashing=False)
-    if hashing := policy.hash_policy(context.policy_of(service, "", context.port)):
-        action["hash_policy"] = hashing
-        action["retry_policy"] = _retries(None, hashing=True)
+    if hashing := policy.hash_policy(context.hash_of(service, "", context.port)):
+        action["hash_policy"] = [hashing]
     if not service.external:
         route["request_headers_to_add"] = [telemetry.peer_header(context.proxy)]
     return route
+
+
+def external_route(service: MeshService, port: int) -> Resource:
+    """The route of an ExternalName that is no service of the mesh: passed through to where cluster DNS leads."""
+    action: Resource = {"cluster": external_cluster_name(port, str(service.alias_of)), "timeout": "0s"}
+    return {"name": "allow_any", "match": {"prefix": "/"}, "route": action}
 
 
 def tunnel_route(clusters: Resource) -> Resource:
@@ -104,11 +127,44 @@ def tunnel_route(clusters: Resource) -> Resource:
 
 def l4_clusters(rule: Mapping[str, Any], namespace: str, services: Mapping[str, MeshService], port: int) -> Resource:
     """Where a `tls` or `tcp` rule sends connections: `cluster` or `weighted_clusters`, for a route or a TCP proxy."""
-    destinations = _weighted(rule.get("route") or ())
-    named = [(_cluster(d["destination"], namespace, services, port)[0], d.get("weight") or 0) for d in destinations]
+
+    def cluster(destination: Mapping[str, Any]) -> str:
+        service = services.get(fqdn(destination["host"], namespace))
+        return destination_cluster(destination, namespace, service, _only_port(service) or port)
+
+    named = [(cluster(one["destination"]), one.get("weight") or 0) for one in _weighted(rule.get("route") or ())]
     if len(named) == 1:
         return {"cluster": named[0][0]}
     return {"weighted_clusters": {"clusters": [{"name": name, "weight": weight} for name, weight in named]}}
+
+
+def destination_cluster(
+    destination: Mapping[str, Any], namespace: str, service: MeshService | None, default: int
+) -> str:
+    """The cluster of a destination; `default` is its port where it names none.
+
+    One that does not exist gives the name of a cluster that does not exist either: Envoy then answers 503, as in Istio.
+    """
+    number = (destination.get("port") or {}).get("number") or default
+    host = service.alias_of if service and service.alias_of else fqdn(destination["host"], namespace)
+    return cluster_name(number, destination.get("subset") or "", host)
+
+
+def _only_port(service: MeshService | None) -> int | None:
+    return service.ports[0].number if service and len(service.ports) == 1 else None
+
+
+def _destination(destination: Mapping[str, Any], namespace: str, context: Context) -> tuple[str, MeshService | None]:
+    """The cluster of a destination of an HTTP rule, and its service where the mesh knows it.
+
+    Without a port it is, at a gateway, the service's only one, else that of the request. A sidecar knows on each port
+    the services with that port and no others, so there it is always the request's.
+    """
+    service = context.services.get(fqdn(destination["host"], namespace))
+    if context.proxy.mode == "gateway":
+        return destination_cluster(destination, namespace, service, _only_port(service) or context.port), service
+    here = service if service and service.port(context.port) else None
+    return destination_cluster(destination, namespace, here, context.port), service
 
 
 def _route(rule: Mapping[str, Any], match: Mapping[str, Any] | None, namespace: str, context: Context) -> Resource:
@@ -116,49 +172,56 @@ def _route(rule: Mapping[str, Any], match: Mapping[str, Any] | None, namespace: 
     name = ".".join(part for part in (rule.get("name"), (match or {}).get("name")) if part)
     if name:
         route["name"] = name
-    _headers(route, rule.get("headers"))
+    authority = _headers(route, rule.get("headers"))
     if rule.get("redirect") is not None:
-        route["redirect"] = _redirect(rule["redirect"], context.port)
+        route["redirect"] = _redirect(rule["redirect"], context)
     elif rule.get("directResponse") is not None:
         route["direct_response"] = _direct_response(rule["directResponse"])
     else:
-        _forward(route, rule, namespace, context)
+        _forward(route, rule, (rule.get("rewrite") or {}).get("authority") or authority, namespace, context)
     filters: Resource = {}
-    if fault := rule.get("fault"):
-        filters["envoy.filters.http.fault"] = _fault(fault)
-    if cors := rule.get("corsPolicy"):
+    if fault := _fault(rule.get("fault") or {}):
+        filters["envoy.filters.http.fault"] = fault
+    if (cors := rule.get("corsPolicy")) is not None:
         filters["envoy.filters.http.cors"] = _cors(cors)
     if filters:
         route["typed_per_filter_config"] = filters
     return route
 
 
-def _forward(route: Resource, rule: Mapping[str, Any], namespace: str, context: Context) -> None:
+def _forward(route: Resource, rule: Mapping[str, Any], authority: str, namespace: str, context: Context) -> None:
     destinations = _weighted(rule.get("route") or ())
-    found = [_cluster(d["destination"], namespace, context.services, context.port) for d in destinations]
+    found = [_destination(d["destination"], namespace, context) for d in destinations]
     peer = telemetry.peer_header(context.proxy)
     action: Resource = {}
-    if len(rule.get("route") or ()) == 1:
+    alone = len(rule.get("route") or ()) == 1
+    if alone:
         action["cluster"], service = found[0]
-        _headers(route, destinations[0].get("headers"))
+        # The rule's own Host goes before the destination's.
+        authority = authority or _headers(route, destinations[0].get("headers"))
         if service is None or not service.external:
             route.setdefault("request_headers_to_add", []).append(peer)
     else:
         weighted = []
         for destination, (cluster, service) in zip(destinations, found, strict=True):
             entry: Resource = {"name": cluster, "weight": destination["weight"]}
-            _headers(entry, destination.get("headers"))
+            if host := _headers(entry, destination.get("headers")):
+                entry["host_rewrite_literal"] = host
             if service is None or not service.external:
                 entry.setdefault("request_headers_to_add", []).append(peer)
             weighted.append(entry)
         action["weighted_clusters"] = {"clusters": weighted}
     action["timeout"] = envoy_duration(rule.get("timeout") or "0s")
-    hashing = _hash_policy(destinations, found, context)
+    if action["timeout"] == "0s":
+        action["max_stream_duration"] = GRPC_TIMEOUT
+    hashing = _hash_policies(destinations, found, context)
     if hashing:
         action["hash_policy"] = hashing
-    if retries := _retries(rule.get("retries"), hashing=bool(hashing)):
+    if retries := _retries(rule.get("retries"), hashing=bool(hashing) and alone):
         action["retry_policy"] = retries
-    _rewrite(action, route, rule.get("rewrite") or {})
+    _rewrite(action, rule.get("rewrite") or {})
+    if authority:
+        action["host_rewrite_literal"] = authority
     if mirrors := _mirrors(rule, namespace, context):
         action["request_mirror_policies"] = mirrors
     route["route"] = action
@@ -170,34 +233,25 @@ def _weighted(destinations: Any) -> list[Mapping[str, Any]]:
     return listed if len(listed) == 1 else [d for d in listed if d.get("weight")]
 
 
-def _cluster(
-    destination: Mapping[str, Any], namespace: str, services: Mapping[str, MeshService], port: int
-) -> tuple[str, MeshService | None]:
-    """The cluster of a destination, and its service where the mesh knows it.
-
-    Without a port it is the service's only one, else that of the request. A destination that does not exist gives the
-    name of a cluster that does not exist either: Envoy then answers 503, as in Istio.
-    """
-    host = fqdn(destination["host"], namespace)
-    service = services.get(host)
-    number = (destination.get("port") or {}).get("number")
-    if not number:
-        number = service.ports[0].number if service and len(service.ports) == 1 else port
-    return cluster_name(number, destination.get("subset") or "", host), service
-
-
-def _hash_policy(destinations: Any, found: Any, context: Context) -> list[dict[str, Any]]:
-    for destination, (name, service) in zip(destinations, found, strict=True):
+def _hash_policies(destinations: Any, found: Any, context: Context) -> list[dict[str, Any]]:
+    """Those of all destinations, in order. Settings for a port count where the destination names the port."""
+    policies = []
+    for destination, (_, service) in zip(destinations, found, strict=True):
         if service:
-            subset, port = destination["destination"].get("subset") or "", int(name.split("|")[1])
-            if hashing := policy.hash_policy(context.policy_of(service, subset, port)):
-                return hashing
-    return []
+            target = destination["destination"]
+            port = (target.get("port") or {}).get("number")
+            if hashing := policy.hash_policy(context.hash_of(service, target.get("subset") or "", port)):
+                policies.append(hashing)
+    return policies
 
 
 def _retries(settings: Mapping[str, Any] | None, *, hashing: bool) -> Resource | None:
-    """Envoy's retry policy; None where `attempts: 0` turns retries off."""
-    settings = settings or {"attempts": RETRIES}
+    """Envoy's retry policy, Istio's default where there are no settings; None where `attempts: 0` turns retries off.
+
+    A repeated request avoids the host that failed, unless hashing chose it; only the default avoids it even then.
+    """
+    if settings is None:
+        settings, hashing = {"attempts": RETRIES}, False
     if not settings.get("attempts"):
         return None
     out: Resource = {
@@ -226,42 +280,44 @@ def _retries(settings: Mapping[str, Any] | None, *, hashing: bool) -> Resource |
     return out
 
 
-def _rewrite(action: Resource, route: Resource, rewrite: Mapping[str, Any]) -> None:
-    if rewrite.get("authority"):
-        action["host_rewrite_literal"] = rewrite["authority"]
+def _rewrite(action: Resource, rewrite: Mapping[str, Any]) -> None:
     if regex := rewrite.get("uriRegexRewrite"):
         action["regex_rewrite"] = {"pattern": {"regex": regex["match"]}, "substitution": regex.get("rewrite") or ""}
     elif rewrite.get("uri"):
         # Envoy replaces what the route matched: the prefix, or the whole path of an exact or regex match.
         action["prefix_rewrite"] = rewrite["uri"]
-    if host := route.pop("host_rewrite_literal", None):  # `headers.request.set` of Host
-        action["host_rewrite_literal"] = host
 
 
 def _mirrors(rule: Mapping[str, Any], namespace: str, context: Context) -> list[Resource]:
-    wanted = [(mirror["destination"], mirror.get("percentage")) for mirror in rule.get("mirrors") or ()]
+    """Copies of requests: of all of them where no percentage stands, of none where it is empty or 0."""
+    wanted = []
     if rule.get("mirror"):
-        old = {"value": rule["mirrorPercent"]} if rule.get("mirrorPercent") is not None else None
-        wanted.append((rule["mirror"], rule.get("mirrorPercentage") or old))
+        percentage = rule.get("mirrorPercentage")
+        if percentage is None and rule.get("mirrorPercent") is not None:
+            percentage = {"value": rule["mirrorPercent"]}
+        wanted.append((rule["mirror"], percentage))
+    wanted += [(mirror["destination"], mirror.get("percentage")) for mirror in rule.get("mirrors") or ()]
     return [
         {
-            "cluster": _cluster(destination, namespace, context.services, context.port)[0],
-            "runtime_fraction": {"default_value": _fraction(percentage)},
+            "cluster": _destination(destination, namespace, context)[0],
+            "runtime_fraction": {"default_value": _fraction({"value": 100} if percentage is None else percentage)},
         }
         for destination, percentage in wanted
         if percentage is None or percentage.get("value")
     ]
 
 
-def _headers(target: Resource, headers: Mapping[str, Any] | None) -> None:
-    """Istio's header operations onto a route or a weighted cluster."""
+def _headers(target: Resource, headers: Mapping[str, Any] | None) -> str:
+    """Istio's header operations onto a route or a weighted cluster; returns what Host shall be, or an empty string."""
+    authority = ""
     for side in ("request", "response"):
         operations = (headers or {}).get(side) or {}
         added = target.get(f"{side}_headers_to_add", [])
         for verb, action in (("set", "OVERWRITE_IF_EXISTS_OR_ADD"), ("add", "APPEND_IF_EXISTS_OR_ADD")):
             for name, value in sorted((operations.get(verb) or {}).items()):
-                if side == "request" and name.lower() in ("host", ":authority"):
-                    target["host_rewrite_literal"] = value
+                if name.lower() in ("host", ":authority"):
+                    if side == "request":
+                        authority = authority or value
                 else:
                     added.append({"header": {"key": name, "value": value}, "append_action": action})
         if added:
@@ -269,19 +325,24 @@ def _headers(target: Resource, headers: Mapping[str, Any] | None) -> None:
         removed = [*target.get(f"{side}_headers_to_remove", []), *(operations.get("remove") or ())]
         if removed:
             target[f"{side}_headers_to_remove"] = removed
+    return authority
 
 
-def _redirect(redirect: Mapping[str, Any], port: int) -> Resource:
+def _redirect(redirect: Mapping[str, Any], context: Context) -> Resource:
     out: Resource = {"response_code": _REDIRECTS[redirect.get("redirectCode") or 301]}
-    if redirect.get("uri"):
+    if redirect.get("prefixRewrite"):
+        out["prefix_rewrite"] = redirect["prefixRewrite"]
+    elif redirect.get("uri"):
         out["path_redirect"] = redirect["uri"]
     if redirect.get("authority"):
         out["host_redirect"] = redirect["authority"]
     if redirect.get("scheme"):
         out["scheme_redirect"] = redirect["scheme"]
-    if redirect.get("port"):
-        out["port_redirect"] = redirect["port"]
-    elif redirect.get("derivePort") == "FROM_REQUEST_PORT":
+    port = redirect.get("port")
+    if redirect.get("derivePort") == "FROM_REQUEST_PORT":
+        port = context.port
+    own = _SCHEME_PORTS.get(redirect.get("scheme") or ("https" if context.tls else "http"))
+    if port and port != own:
         out["port_redirect"] = port
     return out
 
@@ -296,41 +357,36 @@ def _direct_response(response: Mapping[str, Any]) -> Resource:
     return out
 
 
-def _fault(fault: Mapping[str, Any]) -> dict[str, Any]:
-    out = typed("envoy.extensions.filters.http.fault.v3.HTTPFault")
-    if delay := fault.get("delay"):
-        out["delay"] = {"fixed_delay": envoy_duration(delay["fixedDelay"]), "percentage": _fault_share(delay)}
-    if abort := fault.get("abort"):
-        out["abort"] = {"percentage": _fault_share(abort)}
-        if abort.get("grpcStatus"):
-            out["abort"]["grpc_status"] = GRPC_STATUS.index(abort["grpcStatus"])
-        else:
-            out["abort"]["http_status"] = abort["httpStatus"]
-    return out
-
-
-def _fault_share(part: Mapping[str, Any]) -> Resource:
-    if part.get("percentage") is None and part.get("percent") is not None:
-        return _fraction({"value": part["percent"]})
-    return _fraction(part.get("percentage"))
+def _fault(fault: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Without a percentage, none of the requests: so it is in Istio, whatever its reference says."""
+    out: dict[str, Any] = {}
+    delay, abort = fault.get("delay") or {}, fault.get("abort") or {}
+    if delay.get("fixedDelay"):
+        share = delay.get("percentage") if delay.get("percentage") is not None else {"value": delay.get("percent")}
+        out["delay"] = {"fixed_delay": envoy_duration(delay["fixedDelay"]), "percentage": _fraction(share)}
+    if abort.get("grpcStatus"):
+        out["abort"] = {"grpc_status": GRPC_STATUS.index(abort["grpcStatus"])}
+    elif abort.get("httpStatus"):
+        out["abort"] = {"http_status": abort["httpStatus"]}
+    if "abort" in out:
+        out["abort"]["percentage"] = _fraction(abort.get("percentage"))
+    return typed("envoy.extensions.filters.http.fault.v3.HTTPFault", **out) if out else None
 
 
 def _fraction(percentage: Mapping[str, Any] | None) -> Resource:
-    """A percentage in millionths; absent means all."""
-    value = 100.0 if percentage is None else float(percentage.get("value") or 0)
-    return {"numerator": round(value * 10000), **_MILLION}
+    """A percentage in millionths; absent means none."""
+    return {"numerator": int(float((percentage or {}).get("value") or 0) * 10000), **_MILLION}
 
 
 def _cors(cors: Mapping[str, Any]) -> dict[str, Any]:
     out = typed(
         "envoy.extensions.filters.http.cors.v3.CorsPolicy",
-        filter_enabled={"default_value": _fraction(None)},
+        filter_enabled={"default_value": _fraction({"value": 100})},
         # What does not match is passed on unless the rule says `IGNORE`.
         forward_not_matching_preflights=cors.get("unmatchedPreflights") != "IGNORE",
     )
     origins = [string_match(origin) for origin in cors.get("allowOrigins") or ()]
-    origins += [{"exact": origin} for origin in cors.get("allowOrigin") or ()]
-    if origins:
+    if origins := origins or [{"exact": origin} for origin in cors.get("allowOrigin") or ()]:
         out["allow_origin_string_match"] = origins
     for theirs, ours in (
         ("allowMethods", "allow_methods"),

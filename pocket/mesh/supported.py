@@ -72,6 +72,9 @@ def _must(one: Field) -> Field:
     return replace(one, required=True)
 
 
+PROTOCOLS = ("HTTP", "HTTPS", "GRPC", "GRPC-WEB", "HTTP2", "MONGO", "TCP", "TLS", "MYSQL", "REDIS")
+"""The protocols of a port that Istio knows; the case of the letters does not count."""
+
 _NO_TLS = "pocket has no certificates; TLS passes through as bytes, but is neither begun nor ended by the mesh"
 _ONE_PLACE = "one machine is one locality and one network"
 _PORT = _i(1, 65535)
@@ -115,12 +118,13 @@ _HTTP_ROUTE = _o(
         "route": _many(_o({"destination": _must(_DESTINATION), "weight": _i(0, 2147483647), "headers": _HEADERS})),
         "redirect": _o(
             {
-                "uri": _s("redirect-uri"),
+                "uri": _s(),
+                "prefixRewrite": _s(),
                 "authority": _s(),
                 "scheme": _s(),
                 "port": _PORT,
                 "derivePort": _e("FROM_PROTOCOL_DEFAULT", "FROM_REQUEST_PORT"),
-                "redirectCode": _i(301, 308),
+                "redirectCode": _i(),
             }
         ),
         "directResponse": _o({"status": _must(_i(200, 599)), "body": _o({"string": _s(), "bytes": _s("base64")})}),
@@ -129,7 +133,7 @@ _HTTP_ROUTE = _o(
             {
                 "uri": _s(),
                 "authority": _s(),
-                "uriRegexRewrite": _o({"match": _must(_s("regex")), "rewrite": _s()}),
+                "uriRegexRewrite": _o({"match": _s("regex"), "rewrite": _s()}),
             }
         ),
         "timeout": _DURATION,
@@ -243,7 +247,7 @@ _LOAD_BALANCER = _o(
                         "name": _must(_s()),
                         "path": _s(),
                         "ttl": _s("duration-or-zero"),
-                        "attributes": _no("Envoy's cookie takes none in pocket"),
+                        "attributes": _many(_o({"name": _must(_s()), "value": _s()})),
                     }
                 ),
                 "useSourceIp": _b(),
@@ -254,12 +258,24 @@ _LOAD_BALANCER = _o(
             }
         ),
         "localityLbSetting": _LOCALITY,
+        "zoneAwareLbSetting": _idle(
+            _o(
+                {
+                    "enabled": _b(),
+                    "routingEnabled": Field("any"),
+                    "minClusterSize": _i(),
+                    "failTrafficOnPanic": _b(),
+                    "forceLocalZone": Field("any"),
+                }
+            ),
+            _ONE_PLACE,
+        ),
         "warmupDurationSecs": _DURATION,
         "warmup": _o(
             {
                 "duration": _must(_DURATION),
                 "minimumPercent": Field("number", low=0, high=100),
-                "aggression": Field("number", low=1),
+                "aggression": Field("number", low=0.000001),
             }
         ),
     }
@@ -273,7 +289,7 @@ _CONNECTION_POOL = _o(
                 "connectTimeout": _DURATION,
                 "tcpKeepalive": _o({"probes": _i(), "time": _DURATION, "interval": _DURATION}),
                 "maxConnectionDuration": _DURATION,
-                "idleTimeout": _no("set connectionPool.http.idleTimeout; TCP connections stay for one hour"),
+                "idleTimeout": _s("duration-or-zero"),
             }
         ),
         "http": _o(
@@ -286,6 +302,7 @@ _CONNECTION_POOL = _o(
                 "h2UpgradePolicy": _e("DEFAULT", "DO_NOT_UPGRADE", "UPGRADE"),
                 "useClientProtocol": _b(),
                 "maxConcurrentStreams": _i(0, 2147483647),
+                "http2KeepAlive": _o({"interval": _must(_DURATION), "timeout": _must(_DURATION)}),
             }
         ),
     }
@@ -293,7 +310,7 @@ _CONNECTION_POOL = _o(
 
 _OUTLIER_DETECTION = _o(
     {
-        "consecutiveErrors": _i(0),
+        "consecutiveErrors": _idle(_i(0), "deprecated, and ignored by Istio too: use consecutive5xxErrors"),
         "consecutive5xxErrors": _i(0),
         "consecutiveGatewayErrors": _i(0),
         "splitExternalLocalOriginErrors": _b(),
@@ -302,6 +319,7 @@ _OUTLIER_DETECTION = _o(
         "baseEjectionTime": _DURATION,
         "maxEjectionPercent": _i(0, 100),
         "minHealthPercent": _i(0, 100),
+        "outlierDetectionHttpErrorCodes": _many(_i(100, 599)),
     }
 )
 
@@ -309,7 +327,7 @@ _CLIENT_TLS = _o(
     {
         "mode": _e(
             "DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL",
-            refused_values=dict.fromkeys(("SIMPLE", "MUTUAL", "ISTIO_MUTUAL"), _NO_TLS),
+            refused_values=dict.fromkeys(("SIMPLE", "MUTUAL"), _NO_TLS),
         ),
         **{
             name: _no(_NO_TLS)
@@ -334,7 +352,13 @@ _TRAFFIC_POLICY = _o(
         "portLevelSettings": _many(_o({"port": _must(_o({"number": _must(_PORT)})), **_POLICY})),
         "tunnel": _no("there is no second proxy to tunnel through"),
         "proxyProtocol": _no("no service here reads it"),
-        "retryBudget": _no("use connectionPool.http.maxRetries"),
+        "retryBudget": _o(
+            {
+                "percent": Field("number", low=0, high=100),
+                "budgetInterval": _DURATION,
+                "minRetryConcurrency": _i(),
+            }
+        ),
     }
 )
 
@@ -362,14 +386,9 @@ GATEWAY = _o(
                             _o(
                                 {
                                     "number": _must(_PORT),
-                                    "protocol": _must(
-                                        _e(
-                                            "HTTP", "HTTP2", "GRPC", "GRPC-WEB", "HTTPS", "TLS", "TCP", "MONGO",
-                                            refused_values=dict.fromkeys(("HTTPS", "TLS", "TCP", "MONGO"), _HTTP_ONLY),
-                                        )
-                                    ),
+                                    "protocol": _must(_s("protocol")),
                                     "name": _must(_s()),
-                                    "targetPort": _idle(_PORT, "deprecated, and ignored by Istio too"),
+                                    "targetPort": _no("deprecated, and refused by Istio too"),
                                 }
                             )
                         ),
@@ -407,9 +426,7 @@ SERVICE_ENTRY = _o(
                 {
                     "number": _must(_PORT),
                     "name": _must(_s()),
-                    "protocol": _e(
-                        "HTTP", "HTTPS", "GRPC", "GRPC-WEB", "HTTP2", "MONGO", "TCP", "TLS", "MYSQL", "REDIS"
-                    ),
+                    "protocol": _s("protocol"),
                     "targetPort": _PORT,
                 }
             )
@@ -431,7 +448,7 @@ SERVICE_ENTRY = _o(
         ),
         "exportTo": _EXPORT_TO,
         "subjectAltNames": _idle(_many(_s()), "the mesh begins no TLS that would check them"),
-        "workloadSelector": _no("use a Service, which selects pods"),
+        "workloadSelector": _o({"labels": _LABELS}),
     }
 )
 

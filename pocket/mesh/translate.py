@@ -7,10 +7,12 @@ from dataclasses import replace
 
 from pocket.mesh.clusters import inbound_clusters, outbound_clusters, split, substitute_clusters
 from pocket.mesh.delegates import with_delegates
-from pocket.mesh.hosts import View, gateway_routes, gateway_servers, outbound_routes
+from pocket.mesh.gateways import gateway_routes, gateway_servers
 from pocket.mesh.listeners import listeners
 from pocket.mesh.model import EnvoyConfig, Proxy, Resource, Snapshot
+from pocket.mesh.outbound import outbound_routes
 from pocket.mesh.registry import registry
+from pocket.mesh.view import View
 
 
 def translate(snapshot: Snapshot, proxy: Proxy) -> EnvoyConfig:

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pocket.mesh.delegates import delegations, is_delegate
-from pocket.mesh.hosts import bound_gateways
 from pocket.mesh.matching import is_catch_all, route_match
 from pocket.mesh.model import Snapshot
 from pocket.mesh.names import MESH, fqdn, host_matches
 from pocket.mesh.registry import MeshService, registry, target_port
+from pocket.mesh.view import bound_gateways
 from pocket.objects import Obj, kind_of, matches, name_of
 
 
@@ -37,6 +37,7 @@ def _virtual_service(obj: Obj, snapshot: Snapshot) -> Iterator[str]:
         yield from _delegates(obj, snapshot)
         yield from _places(obj, snapshot, services)
     yield from _all_destinations(obj, snapshot, services)
+    yield from _guessed_ports(obj, services)
     yield from _unreachable(obj)
 
 
@@ -125,6 +126,26 @@ def _destination(destination: Mapping[str, Any], path: str, service: MeshService
     subset = destination.get("subset")
     if subset and subset not in _subsets(service.host, snapshot):
         yield f'{path}.subset: "{subset}" of {service.host} is not defined in a DestinationRule: requests get 503'
+
+
+def _guessed_ports(obj: Obj, services: Mapping[str, MeshService]) -> Iterator[str]:
+    """Destinations without a port: a sidecar takes the port that the caller used, whatever ports the host has."""
+    if MESH not in bound_gateways(obj) or is_delegate(obj):
+        return
+    namespace = _namespace(obj)
+    for host in obj["spec"]["hosts"]:
+        called = services.get(fqdn(host, namespace).lower())
+        ports = [port.number for port in called.ports if port.is_http] if called else [80]
+        for path, destination in _destinations(obj):
+            target = services.get(fqdn(destination["host"], namespace))
+            if not path.startswith("spec.http") or target is None or destination.get("port"):
+                continue
+            for number in ports:
+                if target.port(number) is None:
+                    yield (
+                        f"{path} names no port, and {target.host} has no port {number} as {host} has: "
+                        f"pods that call {host}:{number} get 503, in Istio too; set port.number"
+                    )
 
 
 def _subsets(host: str, snapshot: Snapshot) -> set[str]:

@@ -18,7 +18,7 @@ from tests.pocket.mesh.kit import (
     snapshot,
     virtual_service,
 )
-from tests.pocket.mesh.test_hosts import clusters, virtual_hosts
+from tests.pocket.mesh.test_outbound import clusters, virtual_hosts
 
 S2 = "s2.music.svc.cluster.local"
 V1 = f"outbound|30001|v1|{S2}"

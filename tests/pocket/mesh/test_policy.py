@@ -88,17 +88,50 @@ def test_load_balancers(settings: dict[str, Any], fields: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("hashing", "policies"),
+    ("hashing", "wanted"),
     [
-        ({"httpHeaderName": "x-user"}, [{"header": {"header_name": "x-user"}}]),
-        ({"httpCookie": {"name": "c", "ttl": "0s"}}, [{"cookie": {"name": "c", "ttl": "0s"}}]),
-        ({"httpQueryParameterName": "q"}, [{"query_parameter": {"name": "q"}}]),
-        ({"useSourceIp": True}, [{"connection_properties": {"source_ip": True}}]),
-        (None, []),
+        ({"httpHeaderName": "x-user"}, {"header": {"header_name": "x-user"}}),
+        (
+            {"httpCookie": {"name": "c", "ttl": "0s", "attributes": [{"name": "SameSite", "value": "Strict"}]}},
+            {"cookie": {"name": "c", "ttl": "0s", "attributes": [{"name": "SameSite", "value": "Strict"}]}},
+        ),
+        ({"httpQueryParameterName": "q"}, {"query_parameter": {"name": "q"}}),
+        ({"useSourceIp": True}, {"connection_properties": {"source_ip": True}}),
+        (None, None),
     ],
 )
-def test_hash_policies(hashing: dict[str, Any] | None, policies: list[Any]) -> None:
-    assert policy.hash_policy({"loadBalancer": {"consistentHash": hashing}} if hashing else {}) == policies
+def test_hash_policies(hashing: dict[str, Any] | None, wanted: dict[str, Any] | None) -> None:
+    assert policy.hash_policy(hashing) == wanted
+
+
+def test_fields_of_istio_1_31() -> None:
+    cluster = policy.apply(
+        {
+            "connectionPool": {"http": {"http2KeepAlive": {"interval": "30s", "timeout": "5s"}}},
+            "outlierDetection": {"consecutive5xxErrors": 1, "outlierDetectionHttpErrorCodes": [429, 503]},
+            "retryBudget": {"percent": 25, "budgetInterval": "10s"},
+        },
+        http=True,
+        http2=True,
+    )
+    (options,) = cluster["typed_extension_protocol_options"].values()
+    keepalive = options["explicit_http_config"]["http2_protocol_options"]["connection_keepalive"]
+    assert keepalive == {"interval": "30s", "timeout": "5s"}
+    rules = options["outlier_detection"]["error_matcher"]["or_match"]["rules"]
+    assert [rule["http_response_headers_match"]["headers"][0]["string_match"] for rule in rules] == [
+        {"exact": "429"},
+        {"exact": "503"},
+    ]
+    (limits,) = cluster["circuit_breakers"]["thresholds"]
+    assert limits["retry_budget"] == {
+        "budget_percent": {"value": 25}, "min_retry_concurrency": 3, "budget_interval": "10s",
+    }  # fmt: skip
+
+
+def test_a_port_without_a_protocol_speaks_what_its_callers_do() -> None:
+    cluster = policy.apply({}, http=True, http2=False, client=True)
+    (options,) = cluster["typed_extension_protocol_options"].values()
+    assert "use_downstream_protocol_config" in options
 
 
 def test_outlier_detection() -> None:
@@ -116,7 +149,7 @@ def test_outlier_detection() -> None:
         "enforcing_success_rate": 0,
         "consecutive_5xx": 3,
         "enforcing_consecutive_5xx": 100,
-        "consecutive_gateway_failure": 5,
+        "consecutive_gateway_failure": 0,
         "enforcing_consecutive_gateway_failure": 0,
         "interval": "1s",
         "base_ejection_time": "60s",

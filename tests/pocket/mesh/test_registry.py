@@ -115,5 +115,5 @@ def test_a_service_goes_before_a_service_entry_of_its_name() -> None:
 
 def test_the_forms_of_a_host_depend_on_who_calls() -> None:
     (found,) = registry(snapshot(service(clusterIP="10.96.0.7")), NS)
-    assert host_forms(found, NS) == ["s2.music.svc.cluster.local", "s2.music.svc", "s2.music", "s2", "10.96.0.7"]
+    assert host_forms(found, NS) == ["s2.music.svc.cluster.local.", "s2", "s2.music.svc", "s2.music", "10.96.0.7"]
     assert "s2" not in host_forms(found, "elsewhere")

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from pocket.mesh.hosts import View
 from pocket.mesh.model import Proxy
 from pocket.mesh.registry import registry
 from pocket.mesh.routes import Context, default_route, http_routes
 from pocket.mesh.telemetry import PEER_HEADER
+from pocket.mesh.view import View
 from pocket.objects import Obj
 from tests.pocket.mesh.kit import (
     NS,
@@ -59,7 +59,7 @@ def test_weights_and_none_for_weight_zero() -> None:
     assert [c["weight"] for c in route["route"]["weighted_clusters"]["clusters"]] == [100]
 
 
-def test_the_port_is_the_destinations_or_the_services_only_one_or_the_requests() -> None:
+def test_the_port_is_the_destinations_or_the_requests_and_at_a_gateway_the_services_only_one() -> None:
     two = service("two", ports=[{"name": "http-a", "port": 1}, {"name": "http-b", "port": 2}])
     rules = virtual_service(
         http=[
@@ -69,13 +69,14 @@ def test_the_port_is_the_destinations_or_the_services_only_one_or_the_requests()
             {"route": [{"destination": {"host": "nowhere"}}]},
         ]
     )
-    made = http_routes(rules, context(two, port=9))
-    assert [route["route"]["cluster"] for route in made] == [
-        "outbound|2||two.music.svc.cluster.local",
-        "outbound|9||two.music.svc.cluster.local",
-        f"outbound|30001||{S2}",
-        "outbound|9||nowhere.music.svc.cluster.local",
-    ]
+
+    def ports(**more: Any) -> list[str]:
+        made = http_routes(rules, context(two, port=9, **more))
+        return [route["route"]["cluster"].split("|")[1] for route in made]
+
+    assert ports() == ["2", "9", "9", "9"], "a sidecar knows on port 9 the services with that port, and no others"
+    rules["spec"]["gateways"] = ["gw"]
+    assert ports(proxy=gateway_proxy(), gateways=("music/gw",)) == ["2", "9", "30001", "9"]
 
 
 def test_rules_after_one_that_catches_all_are_left_out() -> None:
@@ -178,7 +179,9 @@ def test_fault() -> None:
         "http_status": 503, "percentage": {"numerator": 500000, "denominator": "MILLION"},
     }  # fmt: skip
     fault = one(fault={"abort": {"grpcStatus": "UNAVAILABLE"}})["typed_per_filter_config"]["envoy.filters.http.fault"]
-    assert fault["abort"] == {"grpc_status": 14, "percentage": {"numerator": 1000000, "denominator": "MILLION"}}
+    assert fault["abort"] == {"grpc_status": 14, "percentage": {"numerator": 0, "denominator": "MILLION"}}, (
+        "as in Istio"
+    )
     fault = one(fault={"delay": {"fixedDelay": "1s", "percent": 5}})["typed_per_filter_config"][
         "envoy.filters.http.fault"
     ]
@@ -273,7 +276,9 @@ def test_a_hashing_destination_asks_for_a_hash_policy() -> None:
     rule = destination_rule(trafficPolicy={"loadBalancer": {"consistentHash": {"httpHeaderName": "x-user"}}})
     made = http_routes(virtual_service(http=[{"route": [to("v1", 1)]}]), context(rule))
     assert made[0]["route"]["hash_policy"] == [{"header": {"header_name": "x-user"}}]
-    assert "retry_host_predicate" not in made[0]["route"]["retry_policy"]
+    assert "retry_host_predicate" in made[0]["route"]["retry_policy"], "Istio's default avoids the host even so"
+    own = http_routes(virtual_service(http=[{"route": [to("v1", 1)], "retries": {"attempts": 1}}]), context(rule))
+    assert "retry_host_predicate" not in own[0]["route"]["retry_policy"]
     s2 = context(rule).services[S2]
     assert default_route(s2, context(rule))["route"]["hash_policy"] == [{"header": {"header_name": "x-user"}}]
 

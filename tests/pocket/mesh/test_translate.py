@@ -98,6 +98,8 @@ spec:
       redirect: {uri: /l, authority: m, scheme: https, port: 8443, redirectCode: 307}
     - match: [{uri: {prefix: /n}}]
       redirect: {authority: m, derivePort: FROM_REQUEST_PORT}
+    - match: [{uri: {prefix: /nn}}]
+      redirect: {prefixRewrite: /mm}
     - match: [{uri: {prefix: /o}}]
       directResponse: {status: 503, body: {string: "no"}}
     - match: [{uri: {prefix: /p}}]
@@ -112,17 +114,18 @@ metadata: {name: s2}
 spec:
   host: s2
   trafficPolicy:
-    loadBalancer: {consistentHash: {httpCookie: {name: c, path: /, ttl: 10s}, ringHash: {minimumRingSize: 10}}}
+    loadBalancer: {consistentHash: {httpCookie: {name: c, path: /, ttl: 10s, attributes: [{name: SameSite, value: Strict}]}, ringHash: {minimumRingSize: 10}}}
     connectionPool:
       tcp: {maxConnections: 1, connectTimeout: 30ms, maxConnectionDuration: 1h, tcpKeepalive: {probes: 3, time: 1m, interval: 5s}}
       http: {http1MaxPendingRequests: 1, http2MaxRequests: 1, maxRequestsPerConnection: 1, maxRetries: 1, idleTimeout: 9s, useClientProtocol: true, maxConcurrentStreams: 5}
+    retryBudget: {percent: 25, budgetInterval: 10s}
     outlierDetection:
-      {consecutive5xxErrors: 1, consecutiveGatewayErrors: 1, interval: 1s, baseEjectionTime: 1s, maxEjectionPercent: 100,
+      {outlierDetectionHttpErrorCodes: [429, 503], consecutive5xxErrors: 1, consecutiveGatewayErrors: 1, interval: 1s, baseEjectionTime: 1s, maxEjectionPercent: 100,
        minHealthPercent: 50, splitExternalLocalOriginErrors: true, consecutiveLocalOriginFailures: 1}
     portLevelSettings: [{port: {number: 9}, loadBalancer: {simple: RANDOM}}]
   subsets:
     - {name: v1, labels: {version: v1}, trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN, warmup: {duration: 10s, minimumPercent: 5, aggression: 2}}}}
-    - {name: v2, labels: {version: v2}, trafficPolicy: {loadBalancer: {simple: LEAST_REQUEST, warmupDurationSecs: 10s}, connectionPool: {http: {h2UpgradePolicy: UPGRADE}}}}
+    - {name: v2, labels: {version: v2}, trafficPolicy: {loadBalancer: {simple: LEAST_REQUEST, warmupDurationSecs: 10s}, connectionPool: {http: {h2UpgradePolicy: UPGRADE, http2KeepAlive: {interval: 30s, timeout: 5s}}}}}
     - {name: v3, labels: {version: v3}, trafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true, maglev: {tableSize: 101}}}}}
     - {name: v4, trafficPolicy: {loadBalancer: {consistentHash: {httpQueryParameterName: q}}, tls: {mode: DISABLE}}}
 """

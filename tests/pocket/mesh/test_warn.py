@@ -106,3 +106,14 @@ metadata: {name: all}
 spec: {selector: {}, endpoints: [{port: http}]}
 """)
     assert "selects every Service" in says(monitor)
+
+
+def test_a_destination_without_a_port_whose_host_lacks_the_callers_port() -> None:
+    """A sidecar answers 503, as in Istio; a gateway takes the only port."""
+    other = service("other", 8080)
+    rule = virtual_service(http=[{"route": [{"destination": {"host": "other"}}]}])
+    assert "set port.number" in says(rule, *STATE, other)
+    rule["spec"]["http"][0]["route"][0]["destination"]["port"] = {"number": 8080}
+    assert says(rule, *STATE, other) == ""
+    outside = virtual_service(hosts=["*"], gateways=["gw"], http=[{"route": [{"destination": {"host": "other"}}]}])
+    assert says(outside, *STATE, other) == ""

@@ -39,7 +39,8 @@ def aged(obj: dict[str, Any], name: str, day: int) -> dict[str, Any]:
 
 def test_a_service_answers_to_all_its_names() -> None:
     found = virtual_hosts(service())[f"{S2}:30001"]
-    assert found["domains"] == [f"{S2}:30001", "s2.music.svc:30001", "s2.music:30001", "s2:30001"]
+    names = [S2, f"{S2}.", "s2", "s2.music.svc", "s2.music"]
+    assert found["domains"] == [f"{name}:30001" for name in names]
     assert clusters(found) == [f"outbound|30001||{S2}"]
 
 
@@ -132,7 +133,7 @@ def tunnel(found: dict[str, Any]) -> Any:
 def test_a_tls_service_entry_is_reached_through_a_tunnel() -> None:
     found = virtual_hosts(service_entry())["dynamo.example.com:443"]
     assert tunnel(found)["cluster"] == "outbound|443||dynamo.example.com"
-    assert found["domains"] == ["dynamo.example.com:443"]
+    assert found["domains"] == ["dynamo.example.com:443", "dynamo.example.com.:443"]
 
 
 def test_tls_rules_by_server_name() -> None:
