@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pocket.api import defaults, services
-from pocket.api.bootstrap import ensure_namespace
+from pocket.api.bootstrap import complete, ensure_namespace
 from pocket.objects import Obj
 from pocket.settings import Settings
 from pocket.store import Store
@@ -82,11 +81,9 @@ def ensure(store: Store, settings: Settings) -> None:
     """Create what is missing, and bring ports up to date when the pocket was given others."""
     ensure_namespace(store, ISTIO_NAMESPACE)
     for obj in objects(settings):
-        defaults.apply(obj)
+        obj = complete(store, obj)
         meta = obj["metadata"]
         old = store.find(obj["kind"], meta["namespace"], meta["name"])
-        if obj["kind"] == "Service":
-            services.assign(obj, store.list("Service"))
         if old is None:
             store.create(obj)
         elif obj["kind"] in ("Service", "Endpoints"):

@@ -5,11 +5,26 @@ An object stays the dictionary that came in over the wire. Nothing here does I/O
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 Obj = dict[str, Any]
+
+
+VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+"""What can be done with most kinds."""
+
+
+@dataclass(frozen=True)
+class Subresource:
+    """What goes over the wire at `/PLURAL/NAME/SUBRESOURCE`, and what can be done with it."""
+
+    group: str
+    version: str
+    kind: str
+    verbs: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -19,11 +34,15 @@ class Kind:
     name: str
     plural: str
     group: str = ""
-    versions: tuple[str, ...] = ("v1",)  # the first one is the stored and preferred one
+    versions: tuple[str, ...] = ("v1",)  # the first one is the preferred one
     namespaced: bool = True
     short: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
-    scalable: bool = False
+    singular: str = ""
+    verbs: tuple[str, ...] = VERBS
+    subresources: Mapping[str, Subresource] = field(default_factory=dict, hash=False)
+    custom: bool = False  # brought by a CustomResourceDefinition
+    storage: str = ""  # the version that is stored, where it is not the first one
 
     @property
     def api_versions(self) -> tuple[str, ...]:
@@ -31,52 +50,25 @@ class Kind:
         return tuple(f"{self.group}/{v}" if self.group else v for v in self.versions)
 
     @property
-    def singular(self) -> str:
-        return self.name.lower()
+    def stored_version(self) -> str:
+        """The version of the stored objects: `apps/v1`."""
+        return f"{self.group}/{self.storage}" if self.storage else self.api_versions[0]
+
+    @property
+    def key(self) -> str:
+        """What the store calls the kind."""
+        return key_of(self.group, self.name)
 
 
-_ISTIO = "networking.istio.io"
-_ISTIO_VERSIONS = ("v1", "v1beta1", "v1alpha3")
+@functools.cache
+def key_of(group: str, name: str) -> str:
+    """What the store calls a kind: its name, and with it the group where that is not one of Kubernetes' or Istio's own.
 
-_ALL_KINDS = (
-    Kind("Namespace", "namespaces", namespaced=False, short=("ns",)),
-    Kind("Node", "nodes", namespaced=False, short=("no",)),
-    Kind("Pod", "pods", short=("po",), categories=("all",)),
-    Kind("Service", "services", short=("svc",), categories=("all",)),
-    Kind("ServiceAccount", "serviceaccounts", short=("sa",)),
-    Kind("Secret", "secrets"),
-    Kind("ConfigMap", "configmaps", short=("cm",)),
-    Kind("Event", "events", short=("ev",)),
-    Kind("Endpoints", "endpoints", short=("ep",)),
-    Kind("EndpointSlice", "endpointslices", "discovery.k8s.io"),
-    Kind("Deployment", "deployments", "apps", short=("deploy",), categories=("all",), scalable=True),
-    Kind("ReplicaSet", "replicasets", "apps", short=("rs",), categories=("all",), scalable=True),
-    Kind("Job", "jobs", "batch", categories=("all",)),
-    Kind("PodDisruptionBudget", "poddisruptionbudgets", "policy", short=("pdb",)),
-    Kind(
-        "HorizontalPodAutoscaler",
-        "horizontalpodautoscalers",
-        "autoscaling",
-        ("v2",),
-        short=("hpa",),
-        categories=("all",),
-    ),
-    Kind(
-        "CustomResourceDefinition",
-        "customresourcedefinitions",
-        "apiextensions.k8s.io",
-        namespaced=False,
-        short=("crd", "crds"),
-    ),
-    Kind("Gateway", "gateways", _ISTIO, _ISTIO_VERSIONS, short=("gw",), categories=("istio-io",)),
-    Kind("VirtualService", "virtualservices", _ISTIO, _ISTIO_VERSIONS, short=("vs",), categories=("istio-io",)),
-    Kind("DestinationRule", "destinationrules", _ISTIO, _ISTIO_VERSIONS, short=("dr",), categories=("istio-io",)),
-    Kind("ServiceEntry", "serviceentries", _ISTIO, _ISTIO_VERSIONS, short=("se",), categories=("istio-io",)),
-    Kind("ServiceMonitor", "servicemonitors", "monitoring.coreos.com", short=("smon",)),
-)
-
-KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL_KINDS}
-"""Every kind, by its name. Names are unique across groups here (Event is the core one)."""
+    Names are unique among those (an Event has two groups, and is one object in both).
+    """
+    _, _, rest = group.partition(".")
+    own = not rest or rest in ("istio.io", "k8s.io", "authorization.k8s.io", "apiserver.k8s.io", "coreos.com")
+    return name if own else f"{name}.{group}"
 
 
 @dataclass(frozen=True)
@@ -91,7 +83,8 @@ class FieldError:
 
 
 def kind_of(obj: Obj) -> str:
-    return str(obj["kind"])
+    """The kind, as the store calls it: `Pod`; `HTTPRoute.gateway.networking.k8s.io`."""
+    return key_of(str(obj.get("apiVersion", "")).rpartition("/")[0], str(obj["kind"]))
 
 
 def name_of(obj: Obj) -> str:

@@ -14,6 +14,7 @@ import json
 import sqlite3
 import time
 import uuid
+import zlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ FRESH = 75.0
 FEWEST, MOST = 100, 1000
 """How many events are kept however old they are, and however young. (A real API server: 100 and 102,400 of each kind.)
 A rollout makes about 40 events of 16 KB in memory, so 1000 are at most 16 MB and some 25 rollouts."""
+
+LARGE = 32 * 1024
+"""Characters of JSON from which on an object is kept packed in memory."""
 
 Place = tuple[str, str]  # namespace ("" for none), name
 Key = tuple[str, str, str]  # kind, namespace, name
@@ -83,15 +87,21 @@ class Store:
     def __init__(self, path: Path | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._db = _open(path)
-        self._objects: dict[str, dict[Place, Obj]] = {}
+        self._objects: dict[str, dict[Place, Obj | _Packed]] = {}
         for kind, namespace, name, text in self._db.execute("SELECT kind, namespace, name, json FROM objects"):
-            self._objects.setdefault(kind, {})[(namespace, name)] = json.loads(text)
+            obj = json.loads(text)
+            self._objects.setdefault(kind, {})[(namespace, name)] = _Packed(obj, text) if len(text) > LARGE else obj
         row = self._db.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
         self._version: int = row[0] if row else 0
         self._oldest = self._version
         self._history: deque[tuple[float, Event]] = deque()
         self._watches: set[asyncio.Event] = set()
         self._listeners: list[Callable[[Event], None]] = []
+
+    def forget(self) -> None:
+        """Drop the history: for whoever fills the store before anybody watches."""
+        self._history.clear()
+        self._oldest = self._version
 
     @property
     def version(self) -> int:
@@ -106,7 +116,7 @@ class Store:
     def find(self, kind: str, namespace: str | None, name: str) -> Obj | None:
         """The object, or None."""
         obj = self._objects.get(kind, {}).get((namespace or "", name))
-        return _copy(obj) if obj is not None else None
+        return _read(obj) if obj is not None else None
 
     def get(self, kind: str, namespace: str | None, name: str) -> Obj:
         """The object. Raises NotFound."""
@@ -118,10 +128,19 @@ class Store:
     def list(self, kind: str, namespace: str | None = None, labels: dict[str, str] | None = None) -> list[Obj]:
         """All objects of a kind, sorted by namespace and name; in one namespace, with these labels, if asked."""
         return [
-            _copy(obj)
+            _read(obj)
             for place, obj in sorted(self._objects.get(kind, {}).items())
-            if (namespace is None or place[0] == namespace) and (labels is None or matches(labels, labels_of(obj)))
+            if (namespace is None or place[0] == namespace)
+            and (labels is None or matches(labels, labels_of(_head(obj))))
         ]
+
+    def kinds(self) -> Sequence[str]:
+        """The kinds of which there are objects, or were."""
+        return sorted(self._objects)
+
+    def heads(self, kind: str) -> Sequence[Obj]:
+        """All objects of a kind, as it were without their bodies: apiVersion, kind, metadata. For reading only."""
+        return [_head(obj) for obj in self._objects.get(kind, {}).values()]
 
     # -- writing ------------------------------------------------------------------------------------------------
 
@@ -148,9 +167,10 @@ class Store:
         """
         obj = _copy(obj)
         key = _key(obj)
-        old = self._objects.get(key[0], {}).get(key[1:])
-        if old is None:
+        found = self._objects.get(key[0], {}).get(key[1:])
+        if found is None:
             raise NotFound(f'{key[0]} "{key[2]}" not found')
+        old = _shared(found)
         given = obj["metadata"].get("resourceVersion")
         if given not in (None, "", old["metadata"]["resourceVersion"]):
             raise Conflict(
@@ -176,9 +196,10 @@ class Store:
     def delete(self, kind: str, namespace: str | None, name: str) -> Obj:
         """Take an object out at once (graceful deletion is the caller's business). Raises NotFound."""
         key = (kind, namespace or "", name)
-        obj = self._objects.get(kind, {}).get(key[1:])
-        if obj is None:
+        found = self._objects.get(kind, {}).get(key[1:])
+        if found is None:
             raise NotFound(f'{kind} "{name}" not found')
+        obj = _shared(found)
         version = self._next()
         obj = {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(version)}}
         with self._db:
@@ -221,8 +242,10 @@ class Store:
     def _put(self, event: Literal["ADDED", "MODIFIED"], key: Key, obj: Obj, old: Obj | None = None) -> Obj:
         version = self._next()
         obj["metadata"]["resourceVersion"] = str(version)
-        self._db.execute("REPLACE INTO objects VALUES (?, ?, ?, ?)", (*key, json.dumps(obj)))
-        self._objects.setdefault(key[0], {})[key[1:]] = obj  # after the file: on a full disk both stay as they were
+        text = json.dumps(obj)
+        self._db.execute("REPLACE INTO objects VALUES (?, ?, ?, ?)", (*key, text))
+        kept = _Packed(obj, text) if len(text) > LARGE else obj
+        self._objects.setdefault(key[0], {})[key[1:]] = kept  # after the file: on a full disk both stay as they were
         # What is stored is never changed in place, so the event and the history can share it.
         self._tell(Event(event, obj, version, old))
         return _copy(obj)
@@ -245,6 +268,33 @@ class Store:
     def _after(self, version: int) -> Sequence[Event]:
         newest_first = takewhile(lambda entry: entry[1].version > version, reversed(self._history))
         return [event for _, event in newest_first][::-1]
+
+
+class _Packed:
+    """A large object (a definition with its schema), which is seldom read: as packed text, and its head."""
+
+    __slots__ = ("head", "text")
+
+    def __init__(self, obj: Obj, text: str) -> None:
+        meta = {key: _copied(value) for key, value in obj["metadata"].items() if key != "managedFields"}
+        self.head: Obj = {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": meta}
+        self.text = zlib.compress(text.encode(), 1)
+
+
+def _shared(kept: Obj | _Packed) -> Obj:
+    """The object as it is kept, for reading only."""
+    if isinstance(kept, _Packed):
+        unpacked: Obj = json.loads(zlib.decompress(kept.text))
+        return unpacked
+    return kept
+
+
+def _read(kept: Obj | _Packed) -> Obj:
+    return _shared(kept) if isinstance(kept, _Packed) else _copy(kept)
+
+
+def _head(kept: Obj | _Packed) -> Obj:
+    return kept.head if isinstance(kept, _Packed) else kept
 
 
 def _copy(obj: Obj) -> Obj:

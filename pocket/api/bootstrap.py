@@ -4,18 +4,36 @@ from __future__ import annotations
 
 import copy
 
-from pocket.api import crds, defaults, services
-from pocket.objects import Obj
+from pocket.api import crds
+from pocket.kinds import fill_defaults, strategy
+from pocket.kinds.namespace import AUTHORITY, PROTECTED, furnish
+from pocket.objects import Obj, kind_of
 from pocket.store import Store
 
-NAMESPACES = ("default", "kube-system", "kube-public")
 
+def bootstrap(store: Store, authority: str = "") -> None:
+    """The system's namespaces with what each has, and the definitions of the kinds that come along; repeatable.
 
-def bootstrap(store: Store) -> None:
-    """The system's namespaces with their ServiceAccount, and the definitions of the custom kinds; repeatable."""
-    for name in NAMESPACES:
+    `authority` is the certificate of the API server's authority, in PEM.
+    """
+    if authority:
+        _publish(store, authority)
+    for name in PROTECTED:
         ensure_namespace(store, name)
     crds.install(store)
+    store.forget()
+
+
+def _publish(store: Store, authority: str) -> None:
+    """Have the certificate where namespaces take it from; a new one goes to all of them."""
+    source = store.find("ConfigMap", "kube-system", AUTHORITY)
+    if source is not None and source["data"] == {"ca.crt": authority}:
+        return
+    for old in store.list("ConfigMap"):
+        if old["metadata"]["name"] == AUTHORITY:
+            store.delete("ConfigMap", old["metadata"]["namespace"], AUTHORITY)
+    meta = {"name": AUTHORITY, "namespace": "kube-system"}
+    store.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"ca.crt": authority}})
 
 
 def ensure_namespace(store: Store, name: str, labels: dict[str, str] | None = None) -> None:
@@ -24,12 +42,9 @@ def ensure_namespace(store: Store, name: str, labels: dict[str, str] | None = No
         namespace: Obj = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         if labels:
             namespace["metadata"]["labels"] = dict(labels)
-        defaults.apply(namespace)
+        fill_defaults(namespace)
         store.create(namespace)
-    if store.find("ServiceAccount", name, "default") is None:
-        store.create(
-            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": name}}
-        )
+    furnish(store, name)
 
 
 def complete(store: Store, obj: Obj) -> Obj:
@@ -38,7 +53,6 @@ def complete(store: Store, obj: Obj) -> Obj:
     For whoever writes to the store directly. Idempotent.
     """
     obj = copy.deepcopy(obj)
-    defaults.apply(obj)
-    if obj["kind"] == "Service":
-        services.assign(obj, store.list("Service"))
+    fill_defaults(obj)
+    strategy(kind_of(obj)).complete(obj, store)
     return obj

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -73,3 +74,26 @@ def unique_names(entries: Any, path: str) -> list[FieldError]:
             found.append(duplicate(f"{path}[{index}].name", name))
         seen.add(name)
     return found
+
+
+IMMUTABLE = "field is immutable"
+
+
+def same(new: Obj, old: Obj, *path: str) -> list[FieldError]:
+    """A field that cannot be changed."""
+    a: Any = new
+    b: Any = old
+    for key in path:
+        a, b = (a or {}).get(key), (b or {}).get(key)
+    if a == b:
+        return []
+    return [invalid(".".join(path), Raw(json.dumps(a, separators=(",", ":"), sort_keys=True)), IMMUTABLE)]
+
+
+def same_data(new: Obj, old: Obj) -> list[FieldError]:
+    """An immutable Secret or ConfigMap stays as it is."""
+    why = "Forbidden: field is immutable when `immutable` is set"
+    if not old.get("immutable"):
+        return []
+    found = [] if new.get("immutable") else [FieldError("immutable", why)]
+    return found + [FieldError(field, why) for field in ("data", "binaryData") if new.get(field) != old.get(field)]

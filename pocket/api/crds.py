@@ -1,72 +1,47 @@
-"""The CustomResourceDefinitions that `kubectl get crd` shows: the kinds of Istio and of the Prometheus operator.
+"""The CustomResourceDefinitions that a pocket brings along: Istio's, the Gateway API's, the Prometheus operator's.
 
-They are descriptions only. Pocket serves these kinds by itself and takes no others.
+They are upstream's, and like any other: whoever brings other versions of them applies those. A pocket with newer ones
+replaces its own at the next start.
 """
 
 from __future__ import annotations
 
-from pocket.api import schema
-from pocket.api.errors import resource_name
-from pocket.objects import KINDS, Kind, Obj
-from pocket.store import Store, now
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from pocket.kinds import fill_defaults, strategy
+from pocket.objects import Obj, kind_of, name_of
+from pocket.store import Store
+
+FILES = tuple(
+    Path(__file__).parents[1] / "schemas" / f"{name}.jsonl" for name in ("istio", "gateway-api", "monitoring")
+)
+_KEPT = ("kube-system", "pocket-definitions")
+"""The ConfigMap that says which of them have been installed."""
 
 
-def definitions() -> list[Obj]:
-    """One for each custom kind, without what the store fills in."""
-    return [_definition(kind) for kind in KINDS.values() if not schema.is_builtin(kind)]
-
-
-def _definition(kind: Kind) -> Obj:
-    names: Obj = {
-        "plural": kind.plural,
-        "singular": kind.singular,
-        "kind": kind.name,
-        "listKind": f"{kind.name}List",
-    }
-    if kind.short:
-        names["shortNames"] = list(kind.short)
-    if kind.categories:
-        names["categories"] = list(kind.categories)
-    anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": resource_name(kind)},
-        "spec": {
-            "group": kind.group,
-            "scope": "Namespaced" if kind.namespaced else "Cluster",
-            "conversion": {"strategy": "None"},
-            "names": names,
-            "versions": [
-                {
-                    "name": version,
-                    "served": True,
-                    "storage": version == kind.versions[0],
-                    "schema": {"openAPIV3Schema": anything},
-                    "subresources": {"status": {}},
-                }
-                for version in kind.versions
-            ],
-        },
-        "status": {
-            "acceptedNames": names,
-            "storedVersions": [kind.versions[0]],
-            "conditions": [
-                {"type": name, "status": "True", "reason": reason, "message": message, "lastTransitionTime": now()}
-                for name, reason, message in (
-                    ("NamesAccepted", "NoConflicts", "no conflicts found"),
-                    ("Established", "InitialNamesAccepted", "the initial names have been accepted"),
-                )
-            ],
-        },
-    }
+def definitions() -> Iterator[Obj]:
+    """All of them, without what the server fills in."""
+    for path in FILES:
+        for line in path.read_bytes().splitlines():
+            yield json.loads(line)
 
 
 def install(store: Store) -> None:
-    """Put the definitions into the store, or bring them up to date."""
+    """Put the definitions into the store; nothing happens where that has been done."""
+    stamps = {path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in FILES}
+    known = store.find("ConfigMap", *_KEPT)
+    if known is not None and known["data"] == stamps:
+        return
     for definition in definitions():
-        old = store.find("CustomResourceDefinition", None, definition["metadata"]["name"])
-        if old is None:
-            store.create(definition)
-        elif old.get("spec") != definition["spec"]:
-            store.update(definition)
+        fill_defaults(definition)
+        old = store.find(kind_of(definition), None, name_of(definition))
+        if old is not None:
+            definition["metadata"] = {**old["metadata"], **definition["metadata"]}
+            definition["status"] = old.get("status") or {}
+        strategy(kind_of(definition)).complete(definition, store)
+        (store.create if old is None else store.update)(definition)
+    head = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": _KEPT[0], "name": _KEPT[1]}}
+    (store.create if known is None else store.update)({**(known or head), "data": stamps})

@@ -15,8 +15,9 @@ from typing import Any
 
 import yaml
 
-from pocket.api import errors, protobuf, schema
+from pocket.api import errors, protobuf
 from pocket.objects import Obj
+from pocket.schemas.model import Struct, Type
 
 MAX_BODY = 3 * 1024 * 1024
 """Bytes that a request body may have: the real API server's limit."""
@@ -124,10 +125,14 @@ def join(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
-def check(value: Obj, type_name: str) -> Findings:
-    """Compare an object with a built-in type, field by field."""
+def check(value: Obj, struct: Struct) -> Findings:
+    """Compare an object with its type, field by field.
+
+    Values of another type are `wrong` in Kubernetes' own types only: of a custom resource, they are what its schema
+    refuses (values.py).
+    """
     findings = Findings()
-    _check_struct(value, schema.struct(type_name), "", findings)
+    _check_struct(value, struct, "", findings)
     return findings
 
 
@@ -161,32 +166,34 @@ def is_quantity(value: Any) -> bool:
     )
 
 
-def _check_struct(value: Any, struct: schema.Struct, path: str, findings: Findings) -> None:
+def _check_struct(value: Any, struct: Struct, path: str, findings: Findings) -> None:
     if value is None:
         return
     if not isinstance(value, dict):
-        findings.wrong.append(f"json: cannot unmarshal {_json_type(value)} into Go value of type {struct.short_name}")
+        if struct.name:
+            findings.wrong.append(f"json: cannot unmarshal {_json_type(value)} into Go value of type {struct.name}")
         return
     for key, entry in value.items():
         field_path = join(path, key)
         known = struct.fields.get(key)
-        if known is None:
+        if known is not None:
+            _check_value(entry, known, field_path, struct.name, findings)
+        elif not struct.kept:
             findings.unknown.append(field_path)
             findings.unknown_in.append((value, key))
-        else:
-            _check_value(entry, known.type, field_path, struct.short_name, findings)
 
 
-def _check_value(value: Any, kind: schema.Type, path: str, owner: str, findings: Findings) -> None:
+def _check_value(value: Any, kind: Type, path: str, owner: str, findings: Findings) -> None:
     if value is None or kind.name == "any":
         return
     if not _fits(value, kind):
-        findings.wrong.append(_wrong(value, kind, path, owner))
-    elif kind.name == "struct":
-        _check_struct(value, schema.struct(kind.struct), path, findings)
+        if owner:
+            findings.wrong.append(_wrong(value, kind, path, owner))
+    elif kind.struct is not None:
+        _check_struct(value, kind.struct, path, findings)
     elif kind.name == "list" and kind.of:
         for index, entry in enumerate(value):
-            if entry is None and kind.of.name != "any":
+            if entry is None and kind.of.name != "any" and owner:
                 findings.wrong.append(_wrong(entry, kind.of, f"{path}[{index}]", owner))
             _check_value(entry, kind.of, f"{path}[{index}]", owner, findings)
     elif kind.name == "map" and kind.of:
@@ -194,7 +201,7 @@ def _check_value(value: Any, kind: schema.Type, path: str, owner: str, findings:
             _check_value(entry, kind.of, join(path, key), owner, findings)
 
 
-def _fits(value: Any, kind: schema.Type) -> bool:
+def _fits(value: Any, kind: Type) -> bool:
     match kind.name:
         case "string":
             return isinstance(value, str)
@@ -220,7 +227,7 @@ def _fits(value: Any, kind: schema.Type) -> bool:
             return True
 
 
-def _wrong(value: Any, kind: schema.Type, path: str, owner: str) -> str:
+def _wrong(value: Any, kind: Type, path: str, owner: str) -> str:
     if kind.name == "quantity" and isinstance(value, str):
         return (
             f"{path}: quantities must match the regular expression "
@@ -234,9 +241,9 @@ def _wrong(value: Any, kind: schema.Type, path: str, owner: str) -> str:
         kind.name, _GO_TYPES.get(kind.name, kind.name)
     )
     if kind.name == "list" and kind.of:
-        wanted = f"[]{kind.of.struct.partition('.')[2] or _GO_TYPES.get(kind.of.name, kind.of.name)}"
-    elif kind.name == "struct":
-        wanted = kind.struct.partition(".")[2]
+        wanted = f"[]{kind.of.struct.name if kind.of.struct else _GO_TYPES.get(kind.of.name, kind.of.name)}"
+    elif kind.struct is not None:
+        wanted = kind.struct.name
     return f"json: cannot unmarshal {_json_type(value)} into Go struct field {owner}.{path} of type {wanted}"
 
 

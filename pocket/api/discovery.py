@@ -5,44 +5,12 @@ from __future__ import annotations
 import platform
 import sys
 
-from pocket.api.target import COMPUTED, SUBRESOURCES
-from pocket.objects import KINDS, Kind, Obj
+from pocket.api.catalog import Catalog
+from pocket.kinds import strategy
+from pocket.objects import Kind, Obj
 
 KUBERNETES = (1, 37)
 """The version of the API that pocket speaks; kubectl wants to be within one minor version of it."""
-
-VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
-_FIXED_VERBS = ["get", "list", "patch", "update", "watch"]
-
-# Subresources that are about another kind than their own: verbs, and the kind that goes over the wire.
-_SUBRESOURCE_VERBS: dict[str, list[str]] = {
-    "status": ["get", "patch", "update"],
-    "scale": ["get", "patch", "update"],
-    "finalize": ["update"],
-    "log": ["get"],
-    "exec": ["create", "get"],
-    "attach": ["create", "get"],
-    "portforward": ["create", "get"],
-    "eviction": ["create"],
-    "token": ["create"],
-}
-_SUBRESOURCE_KINDS: dict[str, tuple[str, str, str]] = {
-    "scale": ("autoscaling", "v1", "Scale"),
-    "eviction": ("policy", "v1", "Eviction"),
-    "token": ("authentication.k8s.io", "v1", "TokenRequest"),
-    "exec": ("", "v1", "PodExecOptions"),
-    "attach": ("", "v1", "PodAttachOptions"),
-    "portforward": ("", "v1", "PodPortForwardOptions"),
-}
-
-# Questions that are answered and not stored: group -> version, kind, plural.
-REVIEWS: dict[str, tuple[tuple[str, str, str], ...]] = {
-    "authorization.k8s.io": (
-        ("v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews"),
-        ("v1", "SelfSubjectRulesReview", "selfsubjectrulesreviews"),
-    ),
-    "authentication.k8s.io": (("v1", "SelfSubjectReview", "selfsubjectreviews"),),
-}
 
 
 def version() -> Obj:
@@ -62,18 +30,6 @@ def version() -> Obj:
     }
 
 
-def groups() -> dict[str, list[str]]:
-    """Every named group and its versions, the preferred one first."""
-    found: dict[str, list[str]] = {}
-    for kind in (*KINDS.values(), *COMPUTED.values()):
-        if kind.group:
-            versions = found.setdefault(kind.group, [])
-            versions += [entry for entry in kind.versions if entry not in versions]
-    for group in REVIEWS:
-        found[group] = ["v1"]
-    return dict(sorted(found.items()))
-
-
 def core_versions(address: str) -> Obj:
     """GET /api."""
     return {
@@ -83,51 +39,43 @@ def core_versions(address: str) -> Obj:
     }
 
 
-def group_list() -> Obj:
+def group_list(kinds: Catalog) -> Obj:
     """GET /apis."""
-    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(group) for group in groups()]}
+    groups = [_group(name, versions) for name, versions in kinds.groups().items()]
+    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
 
 
-def group(name: str) -> Obj | None:
+def group(kinds: Catalog, name: str) -> Obj | None:
     """GET /apis/GROUP; None if there is none."""
-    if name not in groups():
-        return None
-    return {"kind": "APIGroup", "apiVersion": "v1", **_group(name)}
+    versions = kinds.groups().get(name)
+    return None if versions is None else {"kind": "APIGroup", "apiVersion": "v1", **_group(name, versions)}
 
 
-def _group(name: str) -> Obj:
-    versions = [{"groupVersion": f"{name}/{entry}", "version": entry} for entry in groups()[name]]
-    return {"name": name, "versions": versions, "preferredVersion": versions[0]}
+def _group(name: str, versions: list[str]) -> Obj:
+    listed = [{"groupVersion": f"{name}/{entry}", "version": entry} for entry in versions]
+    return {"name": name, "versions": listed, "preferredVersion": listed[0]}
 
 
-def resources(group: str, version: str) -> Obj | None:
+def resources(kinds: Catalog, group: str, version: str) -> Obj | None:
     """GET /api/v1, /apis/GROUP/VERSION; None if there is none."""
-    served = (*KINDS.values(), *COMPUTED.values())
-    kinds = [kind for kind in served if kind.group == group and version in kind.versions]
-    reviews = [entry for entry in REVIEWS.get(group, ()) if entry[0] == version]
-    if not kinds and not reviews:
+    found = [kind for kind in kinds if kind.group == group and version in kind.versions]
+    if not found:
         return None
-    entries = [entry for kind in kinds for entry in _resource(kind)]
-    entries += [
-        {"name": plural, "singularName": name.lower(), "namespaced": False, "kind": name, "verbs": ["create"]}
-        for _, name, plural in reviews
-    ]
     return {
         "kind": "APIResourceList",
         "apiVersion": "v1",
         "groupVersion": f"{group}/{version}" if group else version,
-        "resources": entries,
+        "resources": [entry for kind in found for entry in _resource(kind, version)],
     }
 
 
 def verbs(kind: Kind) -> list[str]:
     """What can be done with it."""
-    if kind in COMPUTED.values():
-        return ["get", "list"]
-    return _FIXED_VERBS if kind.name in ("Node", "CustomResourceDefinition") else VERBS
+    fixed = ("create", "delete", "deletecollection") if strategy(kind).fixed else ()
+    return [verb for verb in kind.verbs if verb not in fixed]
 
 
-def _resource(kind: Kind) -> list[Obj]:
+def _resource(kind: Kind, version: str) -> list[Obj]:
     entry: Obj = {
         "name": kind.plural,
         "singularName": kind.singular,
@@ -140,23 +88,23 @@ def _resource(kind: Kind) -> list[Obj]:
     if kind.categories:
         entry["categories"] = list(kind.categories)
     entries = [entry]
-    for subresource in SUBRESOURCES.get(kind.name, ()):
+    for name, subresource in kind.subresources.items():
         below: Obj = {
-            "name": f"{kind.plural}/{subresource}",
+            "name": f"{kind.plural}/{name}",
             "singularName": "",
             "namespaced": kind.namespaced,
-            "kind": kind.name,
-            "verbs": _SUBRESOURCE_VERBS[subresource],
+            "kind": subresource.kind,
+            "verbs": list(subresource.verbs),
         }
-        if subresource in _SUBRESOURCE_KINDS:
-            below["group"], below["version"], below["kind"] = _SUBRESOURCE_KINDS[subresource]
+        if subresource.kind != kind.name:
+            below["group"], below["version"] = subresource.group, subresource.version
         entries.append(below)
     return entries
 
 
-def aggregated(core: bool) -> Obj:
+def aggregated(kinds: Catalog, core: bool) -> Obj:
     """GET /api and /apis with `Accept: application/json;as=APIGroupDiscoveryList;v=v2;g=apidiscovery.k8s.io`."""
-    wanted = {"": ["v1"]} if core else groups()
+    wanted = {"": ["v1"]} if core else kinds.groups()
     return {
         "kind": "APIGroupDiscoveryList",
         "apiVersion": "apidiscovery.k8s.io/v2",
@@ -165,7 +113,11 @@ def aggregated(core: bool) -> Obj:
             {
                 "metadata": {"name": name, "creationTimestamp": None},
                 "versions": [
-                    {"version": version, "resources": _aggregated_resources(name, version), "freshness": "Current"}
+                    {
+                        "version": version,
+                        "resources": _aggregated_resources(kinds, name, version),
+                        "freshness": "Current",
+                    }
                     for version in versions
                 ],
             }
@@ -174,8 +126,8 @@ def aggregated(core: bool) -> Obj:
     }
 
 
-def _aggregated_resources(group: str, version: str) -> list[Obj]:
-    listed = resources(group, version)
+def _aggregated_resources(kinds: Catalog, group: str, version: str) -> list[Obj]:
+    listed = resources(kinds, group, version)
     found: dict[str, Obj] = {}
     for entry in listed["resources"] if listed else ():
         name, _, subresource = entry["name"].partition("/")

@@ -15,9 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pocket.api import schema
-from pocket.api.listkeys import APPLY_DEFAULTS, APPLY_KEYS, APPLY_SETS, ATOMIC_MAPS, ATOMIC_STRUCTS
 from pocket.objects import Obj
+from pocket.schemas.model import Struct, Type
 
 Path = tuple[str, ...]
 FieldSet = frozenset[Path]
@@ -36,58 +35,49 @@ _UNOWNED = {("f:apiVersion",), ("f:kind",)} | {
 class Place:
     """Where we are in the schema: decides how the value merges."""
 
-    type: schema.Type | None  # None: nothing is known (custom resources)
-    owner: str = ""  # the struct that the field belongs to
-    field: str = ""
-
-    @property
-    def list_keys(self) -> tuple[str, ...] | None:
-        return APPLY_KEYS.get((self.owner, self.field))
-
-    @property
-    def is_set(self) -> bool:
-        return (self.owner, self.field) in APPLY_SETS
+    type: Type | None = None  # None: nothing is known there
+    struct: Struct | None = None  # the fields, if they have names
 
     def is_granular(self, value: Any) -> bool:
         """Can parts of the value have owners of their own?"""
         if isinstance(value, dict):
-            if self.type is not None and self.type.name == "struct":
-                return self.type.struct not in ATOMIC_STRUCTS
-            return (self.owner, self.field) not in ATOMIC_MAPS
-        return isinstance(value, list) and (self.list_keys is not None or self.is_set)
+            return not (self.type and self.type.atomic) and not (self.struct and self.struct.atomic)
+        return isinstance(value, list) and self.type is not None and self.type.list_type in ("map", "set")
 
     def child(self, name: str) -> Place:
-        if self.type is None:
-            # A custom resource's metadata is that of every object.
-            return Place(schema.Type("struct", struct="meta_v1.ObjectMeta")) if name == "metadata" else _NOWHERE
-        if self.type.name == "struct":
-            known = schema.struct(self.type.struct).fields.get(name)
-            return Place(known.type, self.type.struct, name) if known else _NOWHERE
-        return _NOWHERE
+        if self.struct is not None:
+            return _place(self.struct.fields.get(name))
+        return self.element()
 
     def element(self) -> Place:
-        return Place(self.type.of) if self.type is not None and self.type.of is not None else _NOWHERE
+        return _place(self.type.of) if self.type is not None else NOWHERE
 
 
-# Below the top of a custom resource a field called metadata is nothing special.
-_NOWHERE = Place(schema.Type("any"))
+def _place(kind: Type | None) -> Place:
+    return Place(kind, kind.struct) if kind is not None else NOWHERE
 
 
-def root(type_name: str | None) -> Place:
-    """The place of a whole object of the built-in type, or of a custom resource (None)."""
-    return Place(schema.Type("struct", struct=type_name) if type_name else None)
+NOWHERE = Place()
+
+
+def root(struct: Struct | None) -> Place:
+    """The place of a whole object of that type."""
+    return Place(None, struct)
 
 
 def element_step(place: Place, entry: Any) -> str:
     """How an element of a keyed list or a set is called in a path: `k:{"name":"web"}`, `v:"x"`."""
-    keys = place.list_keys
-    if keys is None:
+    if place.type is None or place.type.list_type != "map":
         return "v:" + json.dumps(entry, separators=(",", ":"))
-    defaults = APPLY_DEFAULTS.get((place.owner, place.field), {})
-    named = {key: entry.get(key, defaults.get(key)) for key in keys if isinstance(entry, dict)}
-    return "k:" + json.dumps(
-        {key: value for key, value in sorted(named.items()) if value is not None}, separators=(",", ":")
-    )
+    named = {}
+    for key in sorted(place.type.list_keys):
+        known = place.element().child(key).type
+        value = entry.get(key) if isinstance(entry, dict) else None
+        if value is None and known is not None:
+            value = known.default  # a port that names no protocol is one of TCP
+        if value is not None:
+            named[key] = value
+    return "k:" + json.dumps(named, separators=(",", ":"))
 
 
 def children(place: Place, value: Any) -> Iterator[tuple[str, Any, Place]]:

@@ -9,6 +9,7 @@ from pocket.api import web as w
 from pocket.api.contracts import Figures, PodRuntime, Usage
 from pocket.api.registry import Registry
 from pocket.api.target import Target
+from pocket.kinds import strategy
 from pocket.objects import Obj, labels_of, name_of, namespace_of, uid_of
 
 
@@ -36,7 +37,7 @@ class Metrics:
                 "kind": f"{target.kind.name}List", "apiVersion": target.api_version, "metadata": {}, "items": items,
             }  # fmt: skip
         if w.accept(request).form == "table":
-            return w.answer(tables.table(target.kind, items, watching.included(request), ""))
+            return w.answer(tables.table(strategy(target.kind).columns, items, watching.included(request), {}))
         return w.answer(single)
 
     async def _pods(self, target: Target) -> list[Obj]:

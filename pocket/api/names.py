@@ -136,3 +136,12 @@ def is_environment_name(name: str) -> bool:
 def is_config_key(key: str) -> bool:
     """A key of a Secret or a ConfigMap."""
     return bool(_CONFIG_KEY.match(key)) and len(key) <= 253 and key not in (".", "..") and not key.startswith("..")
+
+
+def config_keys(data: Mapping[str, object], path: str) -> list[FieldError]:
+    """The keys of a Secret or a ConfigMap."""
+    why = (
+        "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
+        "'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+    )
+    return [invalid(f"{path}[{key}]", key, why) for key in data if not is_config_key(key)]

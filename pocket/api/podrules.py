@@ -173,3 +173,14 @@ def selector(selector: Obj | None, path: str) -> list[FieldError]:
             why = "Forbidden: may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
             found.append(FieldError(f"{here}.values", why))
     return found
+
+
+def workload(spec: Obj) -> list[FieldError]:
+    """The spec of a Deployment or a ReplicaSet."""
+    found = checks.at_least(spec, "replicas", "spec", 0, checks.NON_NEGATIVE)
+    chosen = spec.get("selector")
+    found += selector(chosen, "spec.selector")
+    if spec.get("template") is None:
+        return [*found, required("spec.template")]
+    whole = chosen if not found else None
+    return found + template(spec["template"], whole, "spec.template", ("Always",))

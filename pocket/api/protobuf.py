@@ -1,21 +1,23 @@
 """Bodies in protobuf: kubectl sends them where it makes an object itself (`create secret`, `create namespace`, ...).
 
 An object comes as four magic bytes, an envelope with its apiVersion and kind, and its fields by number
-(https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding). The numbers below are those of
-Kubernetes' generated.proto files, for the types that kubectl makes itself; what else comes is refused by number.
+(https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding). The numbers come with the schemas.
 """
 
 from __future__ import annotations
 
 import base64
 import functools
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from struct import unpack
 from typing import Any
 
-from pocket.api import schema
-from pocket.objects import KINDS, Obj
+from pocket.objects import Obj
+from pocket.schemas import kubernetes
+from pocket.schemas.model import Struct, Type
 
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 _MAGIC = b"k8s\x00"
@@ -26,106 +28,31 @@ class ProtobufError(ValueError):
     """The body cannot be read."""
 
 
-# A star marks an optional value (a pointer in Go): it is there or not. The others are always sent, and mean nothing
-# when they are zero.
-_NUMBERS: dict[str, str] = {
-    "meta_v1.ObjectMeta": (
-        "name=1 generateName=2 namespace=3 selfLink=4 uid=5 resourceVersion=6 generation=7 creationTimestamp=8 "
-        "deletionTimestamp=9 deletionGracePeriodSeconds=10* labels=11 annotations=12 ownerReferences=13 finalizers=14"
-    ),
-    "meta_v1.OwnerReference": "kind=1 name=3 uid=4 apiVersion=5 controller=6* blockOwnerDeletion=7*",
-    "meta_v1.LabelSelector": "matchLabels=1 matchExpressions=2",
-    "meta_v1.LabelSelectorRequirement": "key=1 operator=2 values=3",
-    "meta_v1.DeleteOptions": (
-        "gracePeriodSeconds=1* preconditions=2 orphanDependents=3* propagationPolicy=4* dryRun=5"
-    ),
-    "meta_v1.Preconditions": "uid=1* resourceVersion=2*",
-    "core_v1.Namespace": "metadata=1 spec=2 status=3",
-    "core_v1.NamespaceSpec": "finalizers=1",
-    "core_v1.Secret": "metadata=1 data=2 type=3 stringData=4 immutable=5*",
-    "core_v1.ConfigMap": "metadata=1 data=2 binaryData=3 immutable=4*",
-    "core_v1.ServiceAccount": "metadata=1 secrets=2 imagePullSecrets=3 automountServiceAccountToken=4*",
-    "core_v1.LocalObjectReference": "name=1",
-    "core_v1.Service": "metadata=1 spec=2 status=3",
-    "core_v1.ServiceSpec": (
-        "ports=1 selector=2 clusterIP=3 type=4 externalIPs=5 sessionAffinity=7 loadBalancerIP=8 "
-        "loadBalancerSourceRanges=9 externalName=10 externalTrafficPolicy=11 healthCheckNodePort=12 "
-        "publishNotReadyAddresses=13 ipFamilyPolicy=17* clusterIPs=18 ipFamilies=19 "
-        "allocateLoadBalancerNodePorts=20* loadBalancerClass=21* internalTrafficPolicy=22* trafficDistribution=23*"
-    ),
-    "core_v1.ServicePort": "name=1 protocol=2 port=3 targetPort=4 nodePort=5 appProtocol=6*",
-    "core_v1.PodTemplateSpec": "metadata=1 spec=2",
-    "core_v1.Pod": "metadata=1 spec=2 status=3",
-    "core_v1.PodSpec": (
-        "containers=2 restartPolicy=3 terminationGracePeriodSeconds=4* activeDeadlineSeconds=5* "
-        "dnsPolicy=6 nodeSelector=7 serviceAccountName=8 serviceAccount=9 nodeName=10 hostNetwork=11 hostPID=12 "
-        "hostIPC=13 imagePullSecrets=15 hostname=16 subdomain=17 schedulerName=19 initContainers=20 "
-        "automountServiceAccountToken=21* priorityClassName=24 priority=25* shareProcessNamespace=27* "
-        "runtimeClassName=29* enableServiceLinks=30* preemptionPolicy=31*"
-    ),
-    "core_v1.Container": (
-        "name=1 image=2 command=3 args=4 workingDir=5 ports=6 env=7 resources=8 terminationMessagePath=13 "
-        "imagePullPolicy=14 stdin=16 stdinOnce=17 tty=18 terminationMessagePolicy=20"
-    ),
-    "core_v1.ContainerPort": "name=1 hostPort=2 containerPort=3 protocol=4 hostIP=5",
-    "core_v1.EnvVar": "name=1 value=2",
-    "core_v1.ResourceRequirements": "limits=1 requests=2",
-    "apps_v1.Deployment": "metadata=1 spec=2 status=3",
-    "apps_v1.DeploymentSpec": (
-        "replicas=1* selector=2 template=3 strategy=4 minReadySeconds=5 revisionHistoryLimit=6* paused=7 "
-        "progressDeadlineSeconds=9*"
-    ),
-    "apps_v1.DeploymentStrategy": "type=1 rollingUpdate=2",
-    "apps_v1.RollingUpdateDeployment": "maxUnavailable=1 maxSurge=2",
-    "batch_v1.Job": "metadata=1 spec=2 status=3",
-    "batch_v1.JobSpec": (
-        "parallelism=1* completions=2* activeDeadlineSeconds=3* selector=4 manualSelector=5* template=6 "
-        "backoffLimit=7* ttlSecondsAfterFinished=8* completionMode=9* suspend=10* podReplacementPolicy=14*"
-    ),
-    "policy_v1.PodDisruptionBudget": "metadata=1 spec=2 status=3",
-    "policy_v1.PodDisruptionBudgetSpec": "minAvailable=1 selector=2 maxUnavailable=3 unhealthyPodEvictionPolicy=4*",
-    "policy_v1.Eviction": "metadata=1 deleteOptions=2",
-    "autoscaling_v2.HorizontalPodAutoscaler": "metadata=1 spec=2 status=3",
-    "autoscaling_v2.HorizontalPodAutoscalerSpec": "scaleTargetRef=1 minReplicas=2* maxReplicas=3 metrics=4",
-    "autoscaling_v2.CrossVersionObjectReference": "kind=1 name=2 apiVersion=3",
-    "autoscaling_v2.MetricSpec": "type=1 resource=4",
-    "autoscaling_v2.ResourceMetricSource": "name=1 target=2",
-    "autoscaling_v2.MetricTarget": "type=1 value=2 averageValue=3 averageUtilization=4*",
-    "authorization_v1.SelfSubjectAccessReview": "metadata=1 spec=2 status=3",
-    "authorization_v1.SelfSubjectAccessReviewSpec": "resourceAttributes=1 nonResourceAttributes=2",
-    "authorization_v1.ResourceAttributes": "namespace=1 verb=2 group=3 version=4 resource=5 subresource=6 name=7",
-    "authorization_v1.NonResourceAttributes": "path=1 verb=2",
-    "authorization_v1.SelfSubjectRulesReview": "metadata=1 spec=2 status=3",
-    "authorization_v1.SelfSubjectRulesReviewSpec": "namespace=1",
-    "authentication_v1.SelfSubjectReview": "metadata=1 status=2",
-}
-
-_OTHER_KINDS = {
-    "DeleteOptions": "meta_v1.DeleteOptions",
-    "Eviction": "policy_v1.Eviction",
-    "SelfSubjectAccessReview": "authorization_v1.SelfSubjectAccessReview",
-    "SelfSubjectRulesReview": "authorization_v1.SelfSubjectRulesReview",
-    "SelfSubjectReview": "authentication_v1.SelfSubjectReview",
-}
-
-
 @dataclass(frozen=True)
 class _Numbered:
     name: str
-    optional: bool
-    type: schema.Type
+    optional: bool  # a pointer in Go: it is there or not. The others are always sent, and mean nothing when zero
+    type: Type
+
+
+Numbers = dict[int, "_Numbered | Numbers"]
+"""Fields by number; the fields of a message that stand in the one around it in JSON."""
 
 
 @functools.cache
-def _numbered(type_name: str) -> dict[int, _Numbered]:
-    fields = schema.struct(type_name).fields
-    found = {}
-    for entry in _NUMBERS.get(type_name, "").split():
+def _numbered(struct: Struct) -> Numbers:
+    """The fields by their numbers, which come with the schema (`metadata=1 replicas=2* exec=1.1*`)."""
+    found: Numbers = {}
+    for entry in str(struct.source.get("x-protobuf", "")).split():
         name, _, number = entry.partition("=")
-        known = fields.get(name)
-        found[int(number.rstrip("*"))] = _Numbered(
-            name, number.endswith("*"), known.type if known else schema.Type("string")
-        )
+        *around, last = (int(part) for part in number.rstrip("*").split("."))
+        place = found
+        for outer in around:
+            below = place.setdefault(outer, {})
+            if isinstance(below, dict):
+                place = below
+        if known := struct.fields.get(name):
+            place[last] = _Numbered(name, number.endswith("*"), known)
     return found
 
 
@@ -143,29 +70,30 @@ def parse_object(body: bytes) -> Obj:
             raw = value
         elif value:
             raise ProtobufError(f"the envelope has a field {number}, which pocket does not know")
-    type_name = _OTHER_KINDS.get(kind)
-    if type_name is None and kind in KINDS and schema.is_builtin(KINDS[kind]):
-        type_name = schema.type_of_kind(KINDS[kind])
-    if type_name is None or type_name not in _NUMBERS:
+    group, _, version = api_version.rpartition("/")
+    try:
+        struct = kubernetes.of_kind(group, version, kind)
+    except KeyError:
+        struct = None
+    if struct is None or not struct.source.get("x-protobuf"):
         raise ProtobufError(f"pocket reads {kind or 'this object'} as JSON or YAML only, not as protobuf")
-    return {"apiVersion": api_version, "kind": kind, **_message(raw, type_name, _DEPTH)}
+    return {"apiVersion": api_version, "kind": kind, **_message(raw, struct.name, _numbered(struct), _DEPTH)}
 
 
-def _message(data: bytes, type_name: str, depth: int) -> Obj:
+def _message(data: bytes, name: str, known: Numbers, depth: int) -> Obj:
     if depth == 0:
         raise ProtobufError("messages are nested too deeply")
-    known = _numbered(type_name)
     result: Obj = {}
     for number, value in _fields(data):
         field = known.get(number)
         if field is None:
             raise ProtobufError(
-                f"pocket does not know field number {number} of {type_name.partition('.')[2]} in protobuf: "
+                f"pocket does not know field number {number} of {name} in protobuf: "
                 "send the object as JSON or YAML (kubectl apply -f)"
             )
-        if field.name == "status":
-            continue  # the server's own, in an object that the client makes
-        if field.type.name == "list" and field.type.of:
+        if isinstance(field, dict):
+            result |= _message(_bytes(value), name, field, depth - 1)
+        elif field.type.name == "list" and field.type.of:
             result.setdefault(field.name, []).append(_value(value, field.type.of, depth))
         elif field.type.name == "map" and field.type.of:
             key, entry = _entry(value, field.type.of, depth)
@@ -177,13 +105,13 @@ def _message(data: bytes, type_name: str, depth: int) -> Obj:
     return result
 
 
-def _entry(value: int | bytes, kind: schema.Type, depth: int) -> tuple[str, Any]:
+def _entry(value: int | float | bytes, kind: Type, depth: int) -> tuple[str, Any]:
     """One entry of a map: a message of key and value."""
     parts = dict(_fields(_bytes(value)))
     return _text(_bytes(parts.get(1, b""))), _value(parts.get(2, b""), kind, depth)
 
 
-def _value(value: int | bytes, kind: schema.Type, depth: int) -> Any:
+def _value(value: int | float | bytes, kind: Type, depth: int) -> Any:
     match kind.name:
         case "string":
             return _text(_bytes(value))
@@ -198,20 +126,30 @@ def _value(value: int | bytes, kind: schema.Type, depth: int) -> Any:
             return _text(_bytes(dict(_fields(_bytes(value))).get(1, b"")))
         case "time":
             parts = dict(_fields(_bytes(value)))
-            seconds = _int(parts.get(1, 0))
-            return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds else None
+            seconds, nanos = _int(parts.get(1, 0)), _int(parts.get(2, 0))
+            if not seconds:
+                return None
+            text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            return f"{text}.{nanos // 1000:06}Z" if kind.precise else f"{text}Z"
         case "int-or-string":
             parts = dict(_fields(_bytes(value)))
             return _text(_bytes(parts.get(3, b""))) if parts.get(1) else _value(parts.get(2, 0), _INTEGER, depth)
-        case "struct":
-            return _message(_bytes(value), kind.struct, depth - 1)
+        case "struct" if kind.struct is not None:
+            return _message(_bytes(value), kind.struct.name, _numbered(kind.struct), depth - 1)
+        case "number":
+            return value if isinstance(value, float) else _int(value)
+        case "list" if kind.of:  # a list in a map: a message of its own in protobuf
+            return [_value(entry, kind.of, depth) for _, entry in _fields(_bytes(value))]
+        case "any":
+            parts = dict(_fields(_bytes(value)))
+            return json.loads(_bytes(parts.get(1, b"null")))
     raise ProtobufError(f"pocket does not read values of type {kind.name} in protobuf")
 
 
-_INTEGER = schema.Type("integer")
+_INTEGER = Type({"type": "integer"}, None)
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
+def _fields(data: bytes) -> Iterator[tuple[int, int | float | bytes]]:
     """Number and value of each field: an integer, or bytes (https://protobuf.dev/programming-guides/encoding/)."""
     at = 0
     while at < len(data):
@@ -226,6 +164,11 @@ def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
                 raise ProtobufError("the body ends in the middle of a field")
             yield number, data[at : at + length]
             at += length
+        elif wire == 1:
+            if at + 8 > len(data):
+                raise ProtobufError("the body ends in the middle of a number")
+            yield number, unpack("<d", data[at : at + 8])[0]
+            at += 8
         else:
             raise ProtobufError(f"field {number} is encoded in a way that Kubernetes does not use ({wire})")
 
@@ -250,13 +193,13 @@ def _text(value: bytes) -> str:
         raise ProtobufError("a text is not UTF-8") from None
 
 
-def _bytes(value: int | bytes) -> bytes:
+def _bytes(value: int | float | bytes) -> bytes:
     if isinstance(value, bytes):
         return value
     raise ProtobufError("a number stands where a text or a message belongs")
 
 
-def _int(value: int | bytes) -> int:
+def _int(value: int | float | bytes) -> int:
     if isinstance(value, int):
         return value
     raise ProtobufError("a text or a message stands where a number belongs")

@@ -8,21 +8,28 @@ and write are one step of the event loop, so no other write can come in between.
 from __future__ import annotations
 
 import copy
+import json
 import secrets
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pocket.api import clientapply, decode, defaults, errors, managedfields, schema, services, validate
+from pocket.api import clientapply, decode, errors, managedfields, validate
+from pocket.api.catalog import Catalog
 from pocket.api.contracts import Admission
 from pocket.api.errors import ApiError
 from pocket.api.managedfields import Owner, Writer
-from pocket.api.target import SUBRESOURCES, Target
-from pocket.objects import KINDS, FieldError, Kind, Obj, name_of, namespace_of
+from pocket.api.target import Target
+from pocket.kinds import has_meaning, strategy
+from pocket.objects import FieldError, Kind, Obj, name_of, namespace_of
+from pocket.schemas import values
+from pocket.schemas.model import Struct
 from pocket.store import AlreadyExists, Conflict, NotFound, Store, now
 
-PROTECTED_NAMESPACES = ("default", "kube-system", "kube-public")
+LARGEST = 1024 * 1024
+"""Bytes that an object may have, as JSON: about what fits into etcd."""
+NOTHING_COMES = "pocket keeps this {kind} and shows it, but nothing comes of it here: a real cluster acts on it"
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
 
@@ -68,6 +75,7 @@ class Registry:
     def __init__(self, store: Store, admission: Admission) -> None:
         self.store = store
         self.admission = admission
+        self.kinds = Catalog(store)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -80,11 +88,11 @@ class Registry:
 
     def list_all(self, target: Target, predicate: Callable[[Obj], bool] | None = None) -> list[Obj]:
         """All objects of the kind, in the namespace if one is named, that the predicate lets through."""
-        found = self.store.list(target.kind.name, target.namespace)
+        found = self.store.list(target.kind.key, target.namespace)
         return [shown(obj, target) for obj in found if predicate is None or predicate(obj)]
 
     def _find(self, target: Target) -> Obj | None:
-        obj = self.store.find(target.kind.name, target.namespace, target.name or "")
+        obj = self.store.find(target.kind.key, target.namespace, target.name or "")
         return None if obj is None else shown(obj, target)
 
     # -- writing ------------------------------------------------------------------------------------------------------
@@ -131,7 +139,7 @@ class Registry:
         version = meta.pop("resourceVersion", None)
         meta.pop("managedFields", None)
         live = self._find(target)
-        place = managedfields.root(_type_name(target.kind))
+        place = managedfields.root(self._struct(target))
         writer = self._writer(target, options)
         if live is None:
             if version:
@@ -156,11 +164,17 @@ class Registry:
             merged["metadata"]["resourceVersion"] = version
         return self._update(target, live, merged, options, warnings, owners)
 
-    def scale(self, target: Target, replicas: int, resource_version: str, options: WriteOptions) -> Result:
+    def scale(
+        self, target: Target, replicas: int, place: tuple[str, ...], resource_version: str, options: WriteOptions
+    ) -> Result:
         """PUT or PATCH of the scale subresource. Raises ApiError."""
         old = self.get(target)
         new = copy.deepcopy(old)
-        new["spec"]["replicas"] = replicas
+        *way, last = place
+        below = new
+        for step in way:
+            below = below.setdefault(step, {})
+        below[last] = replicas
         if resource_version:
             new["metadata"]["resourceVersion"] = resource_version
         return self._update(target, old, new, options, [])
@@ -175,11 +189,13 @@ class Registry:
         kind, name = target.kind, target.name or ""
         obj = self.get(target)
         self._check_deletion(kind, name, obj, options)
-        if kind.name == "Pod":
-            return self._delete_pod(target, obj, options)
-        if kind.name == "Namespace":
-            obj["status"] = (obj.get("status") or {}) | {"phase": "Terminating"}
-            return self._mark(target, obj, None, options), False
+        if decide := strategy(kind).deletion:
+            what = decide(obj, options.grace, self.store)
+            if what.how == "mark":
+                return self._mark(target, obj, what.grace, options), False
+            if what.how == "keep":
+                return obj, False
+            return self._remove(target, obj, options), True
         finalizers = list(obj["metadata"].get("finalizers") or ())
         finalizers = [entry for entry in finalizers if entry not in (FOREGROUND, ORPHAN)]
         if options.propagation in ("Foreground", "Orphan"):
@@ -187,9 +203,12 @@ class Registry:
         if finalizers:
             obj["metadata"]["finalizers"] = finalizers
             return self._mark(target, obj, 0, options), False
+        return self._remove(target, obj, options), True
+
+    def _remove(self, target: Target, obj: Obj, options: DeleteOptions) -> Obj:
         if not options.dry_run:
-            obj = self.store.delete(kind.name, namespace_of(obj), name)
-        return shown(obj, target), True
+            obj = self.store.delete(target.kind.key, namespace_of(obj), name_of(obj))
+        return shown(obj, target)
 
     def _check_deletion(self, kind: Kind, name: str, obj: Obj, options: DeleteOptions) -> None:
         meta = obj["metadata"]
@@ -202,26 +221,7 @@ class Registry:
                 f"ResourceVersion in object meta: {meta['resourceVersion']}"
             )
             raise errors.conflict(kind, name, why)
-        if kind.name == "Namespace" and name in PROTECTED_NAMESPACES:
-            raise errors.forbidden(kind, name, "this namespace may not be deleted")
         self._refuse_fixed(kind, name)
-
-    def _delete_pod(self, target: Target, pod: Obj, options: DeleteOptions) -> tuple[Obj, bool]:
-        spec, status = pod.get("spec") or {}, pod.get("status") or {}
-        if not spec.get("nodeName") and not pod["metadata"].get("finalizers"):
-            # Never picked up by the kubelet: there is nothing to stop.
-            if not options.dry_run:
-                pod = self.store.delete("Pod", namespace_of(pod), name_of(pod))
-            return shown(pod, target), True
-        grace = options.grace
-        if grace is None:
-            grace = int(spec.get("terminationGracePeriodSeconds", defaults.GRACE))
-        if status.get("phase") in ("Succeeded", "Failed"):
-            grace = 0
-        before = pod["metadata"].get("deletionGracePeriodSeconds")
-        if pod["metadata"].get("deletionTimestamp") and before is not None and before <= grace:
-            return pod, False  # a second delete may only shorten the time
-        return self._mark(target, pod, max(0, grace), options), False
 
     def _mark(self, target: Target, obj: Obj, grace: int | None, options: DeleteOptions) -> Obj:
         """Write down that the object is to go."""
@@ -250,13 +250,13 @@ class Registry:
         if not isinstance(obj.setdefault("metadata", {}), dict):
             raise self._undecodable(target, ["json: metadata must be an object"])
         _drop_nulls(obj)
-        by_path: list[str] = []
-        findings = decode.check(obj, schema.type_of_kind(kind)) if schema.is_builtin(kind) else _custom_fields(obj)
+        findings = decode.check(obj, self._struct(target))
         if findings.wrong:
             raise self._undecodable(target, findings.wrong)
-        if not schema.is_builtin(kind):
+        by_path: list[str] = []
+        if kind.custom:  # what pocket's own admission does not know either
             by_path = [error.path for error in self.admission.check(_stored(obj, kind)) if _is_unknown(error)]
-            findings.unknown += by_path
+        findings.unknown += [path for path in by_path if path not in findings.unknown]
         findings.duplicate = duplicates
         if target.subresource != "status":
             self._refuse_namespace(target, obj)
@@ -287,49 +287,49 @@ class Registry:
             obj["metadata"]["namespace"] = target.namespace
 
     def _refuse_fixed(self, kind: Kind, name: str) -> None:
-        if kind.name == "CustomResourceDefinition":
-            why = "pocket serves a fixed set of kinds (see kubectl api-resources): none can be added or removed"
+        if why := strategy(kind).fixed:
             raise errors.forbidden(kind, name, why)
-        if kind.name == "Node":
-            raise errors.forbidden(kind, name, "pocket has one node, this machine: it cannot be added or removed")
+
+    def _struct(self, target: Target) -> Struct:
+        """The fields of the target's kind in the version that the client speaks."""
+        return self.kinds.struct(target.kind, target.version)
 
     def _generate(self, target: Target, prefix: str) -> str:
         while True:
             name = prefix[:58] + "".join(secrets.choice(_SUFFIX) for _ in range(5))
-            if self.store.find(target.kind.name, target.namespace, name) is None:
+            if self.store.find(target.kind.key, target.namespace, name) is None:
                 return name
 
     def _create(
         self, target: Target, obj: Obj, owners: list[Owner], options: WriteOptions, warnings: list[str]
     ) -> Result:
         kind = target.kind
+        obj = _stored(obj, kind)
         name = str(obj["metadata"].get("name") or "")
         self._refuse_fixed(kind, name)
         if kind.namespaced:
             self._refuse_dead_namespace(kind, name, target.namespace or "")
-        if "status" in SUBRESOURCES.get(kind.name, ()):
+        if "status" in kind.subresources:
             obj.pop("status", None)
-        if kind.name == "Job":
-            _own_selector(obj)
-        self._finish(target, obj)
-        self._refuse_invalid(kind, obj, validate.check(_stored(obj, kind)))
+        self._finish(target, obj, None)
+        self._refuse_invalid(target, obj, validate.check(obj, self._stored_struct(kind)), None)
         warnings = warnings + self._admit(kind, obj)
         if not owners:
-            place = managedfields.root(_type_name(kind))
+            place = managedfields.root(self._stored_struct(kind))
             owners = managedfields.after_update(place, None, obj, [], self._writer(target, options))
         managedfields.set_owners(obj, owners)
-        if self.store.find(kind.name, target.namespace, name) is not None:
+        _refuse_large(obj)
+        if self.store.find(kind.key, target.namespace, name) is not None:
             raise errors.already_exists(kind, name)
         if options.dry_run:
             meta = obj["metadata"]
             meta.update(uid=meta.get("uid") or str(uuid.uuid4()), creationTimestamp=now())
-            return Result(obj, warnings, created=True)
+            return Result(shown(obj, target), warnings, created=True)
         try:
-            written = self.store.create(_stored(obj, kind))
+            written = self.store.create(obj)
         except AlreadyExists:
             raise errors.already_exists(kind, name) from None
-        if kind.name == "Namespace":
-            self._add_account(name)
+        strategy(kind).created(self.store, written)
         return Result(shown(written, target), warnings, created=True)
 
     def _update(
@@ -342,56 +342,47 @@ class Registry:
         owners: list[Owner] | None = None,
     ) -> Result:
         kind, name = target.kind, target.name or ""
+        old, new = _stored(old, kind), _stored(new, kind)
         self._refuse_stale(kind, name, old, new)
         if target.subresource == "status":
-            status, managed = new.get("status"), new["metadata"].get("managedFields")
-            new = copy.deepcopy(old)
-            new["status"] = status
-            if status is None:
-                del new["status"]
-            if managed is not None:
-                new["metadata"]["managedFields"] = managed
-        else:
-            if kind.name == "CustomResourceDefinition":
-                self._refuse_fixed(kind, name)
-            if "status" in SUBRESOURCES.get(kind.name, ()):
-                new.pop("status", None)
-                if "status" in old:
-                    new["status"] = copy.deepcopy(old["status"])
-            if kind.name == "Service":
-                services.carry_over(new, old)
-            if kind.name == "Job" and "selector" in (old.get("spec") or {}):
-                new.setdefault("spec", {}).setdefault("selector", copy.deepcopy(old["spec"]["selector"]))
+            new = _with_status(old, new, ("managedFields",) if kind.custom else _WITH_STATUS)
+        elif "status" in kind.subresources:
+            new.pop("status", None)
+            if "status" in old:
+                new["status"] = copy.deepcopy(old["status"])
         self._keep_metadata(old, new)
         # Objects that controllers wrote may lack defaults. A change of something else must not fill them in: new values
         # in a Deployment's template would replace all its pods.
         same_spec = new.get("spec") == old.get("spec")
-        self._finish(target, new)
+        self._finish(target, new, old)
         if same_spec and "spec" in old:
             new["spec"] = copy.deepcopy(old["spec"])
         if target.subresource != "status":
-            before = _stored(copy.deepcopy(old), kind)
-            after = _stored(copy.deepcopy(new), kind)
-            defaults.apply(before)
-            defaults.apply(after)
-            self._refuse_invalid(kind, new, validate.check_update(after, before))
+            before, after = copy.deepcopy(old), copy.deepcopy(new)
+            strategy(kind).defaults(before)
+            strategy(kind).defaults(after)
+            found = validate.check_update(after, before, self._stored_struct(kind))
+            self._refuse_invalid(target, new, found, old)
             warnings = warnings + self._admit(kind, new)
+        elif kind.custom:
+            self._refuse_invalid(target, new, [], old)
         if owners is None:
-            place = managedfields.root(_type_name(kind))
+            place = managedfields.root(self._stored_struct(kind))
             present = managedfields.owners_of(new)
             owners = managedfields.after_update(place, old, new, present, self._writer(target, options))
         managedfields.set_owners(new, owners)
+        _refuse_large(new)
         if options.dry_run:
-            return Result(new, warnings)
+            return Result(shown(new, target), warnings)
         try:
-            written = self.store.update(_stored(new, kind))
+            written = self.store.update(new)
         except Conflict:
             raise errors.conflict(kind, name) from None
         except NotFound:
             raise errors.not_found(kind, name) from None
         meta = written["metadata"]
-        if meta.get("deletionTimestamp") and not meta.get("finalizers") and kind.name not in ("Pod", "Namespace"):
-            written = self.store.delete(kind.name, namespace_of(written), name)  # its last finalizer has gone
+        if meta.get("deletionTimestamp") and not meta.get("finalizers") and not strategy(kind).finished_elsewhere:
+            written = self.store.delete(kind.key, namespace_of(written), name)  # its last finalizer has gone
         return Result(shown(written, target), warnings)
 
     def _refuse_stale(self, kind: Kind, name: str, old: Obj, new: Obj) -> None:
@@ -411,28 +402,41 @@ class Registry:
         if new["metadata"].get("managedFields") is None and "managedFields" in old["metadata"]:
             new["metadata"]["managedFields"] = copy.deepcopy(old["metadata"]["managedFields"])
 
-    def _finish(self, target: Target, obj: Obj) -> None:
+    def _finish(self, target: Target, obj: Obj, old: Obj | None) -> None:
         """Fill in what the server decides."""
         for name in ("labels", "annotations", "finalizers", "ownerReferences"):
             if not obj["metadata"].get(name):
                 obj["metadata"].pop(name, None)
-        if schema.is_builtin(target.kind):
-            defaults.apply(obj)
-        if target.kind.name == "Service" and obj["metadata"].get("name"):
-            services.assign(obj, self.store.list("Service"))
+        own = strategy(target.kind)
+        own.prepare(obj, old, self.store)
+        if target.kind.custom:
+            values.fill_defaults(obj, self._stored_struct(target.kind))
+        own.defaults(obj)
+        if obj["metadata"].get("name"):
+            own.complete(obj, self.store)
 
-    def _refuse_invalid(self, kind: Kind, obj: Obj, found: list[FieldError]) -> None:
-        found = found + [error for error in self.admission.check(_stored(obj, kind)) if not _is_unknown(error)]
+    def _stored_struct(self, kind: Kind) -> Struct:
+        return self.kinds.struct(kind, kind.stored_version.rpartition("/")[2])
+
+    def _refuse_invalid(self, target: Target, obj: Obj, found: list[FieldError], old: Obj | None) -> None:
+        kind = target.kind
+        if kind.custom:
+            found = found + values.check(obj, old, self._stored_struct(kind))
+        if not kind.custom or not found:
+            found = found + [error for error in self.admission.check(obj) if not _is_unknown(error)]
         if found:
             raise errors.invalid(kind, str(obj["metadata"].get("name") or ""), found)
 
     def _admit(self, kind: Kind, obj: Obj) -> list[str]:
-        return self.admission.warnings(_stored(obj, kind))
+        found = self.admission.warnings(obj)
+        if not kind.custom and not has_meaning(kind):
+            found = [*found, NOTHING_COMES.format(kind=kind.name)]
+        return found
 
     def _refuse_dead_namespace(self, kind: Kind, name: str, namespace: str) -> None:
         found = self.store.find("Namespace", None, namespace)
         if found is None:
-            raise errors.not_found(KINDS["Namespace"], namespace)
+            raise errors.not_found(self.kinds.find("", "namespaces") or kind, namespace)
         if found["metadata"].get("deletionTimestamp"):
             why = f"unable to create new content in namespace {namespace} because it is being terminated"
             error = errors.forbidden(kind, name, why)
@@ -462,21 +466,12 @@ class Registry:
     def _writer(self, target: Target, options: WriteOptions) -> Writer:
         return Writer(options.manager, target.api_version, now(), target.subresource)
 
-    def _add_account(self, namespace: str) -> None:
-        """Every namespace has a ServiceAccount called default."""
-        if self.store.find("ServiceAccount", namespace, "default") is None:
-            self.store.create(
-                {
-                    "apiVersion": "v1",
-                    "kind": "ServiceAccount",
-                    "metadata": {"name": "default", "namespace": namespace},
-                }
-            )
-
 
 def shown(obj: Obj, target: Target) -> Obj:
-    """The object in the version that the client speaks (a shallow copy): versions differ in nothing but that."""
-    return {"apiVersion": target.api_version, "kind": obj["kind"], **_without_type(obj)}
+    """The object in the version that the client speaks (a shallow copy): most versions differ in nothing but that."""
+    if convert := strategy(target.kind).from_stored:
+        obj = convert(obj, target.kind, target.version)
+    return {"apiVersion": target.api_version, "kind": target.kind.name, **_without_type(obj)}
 
 
 def _without_type(obj: Obj) -> Obj:
@@ -485,20 +480,31 @@ def _without_type(obj: Obj) -> Obj:
 
 def _stored(obj: Obj, kind: Kind) -> Obj:
     """The object in the version that is stored."""
-    return {"apiVersion": kind.api_versions[0], "kind": kind.name, **_without_type(obj)}
+    if convert := strategy(kind).to_stored:
+        return convert(obj, kind)
+    return {"apiVersion": kind.stored_version, "kind": kind.name, **_without_type(obj)}
 
 
-def _type_name(kind: Kind) -> str | None:
-    return schema.type_of_kind(kind) if schema.is_builtin(kind) else None
+_WITH_STATUS = ("labels", "annotations", "finalizers", "ownerReferences", "managedFields")
 
 
-def _custom_fields(obj: Obj) -> decode.Findings:
-    """The part of a custom resource that Kubernetes itself defines."""
-    findings = decode.check({"metadata": obj["metadata"]}, "core_v1.ConfigMap")
-    strangers = [key for key in obj if key not in ("apiVersion", "kind", "metadata", "spec", "status")]
-    findings.unknown += strangers
-    findings.unknown_in += [(obj, key) for key in strangers]
-    return findings
+def _with_status(old: Obj, new: Obj, brought: tuple[str, ...]) -> Obj:
+    """The old object with the status of the new one; of its metadata, what a status may bring along."""
+    result = copy.deepcopy(old)
+    result.pop("status", None)
+    if new.get("status") is not None:
+        result["status"] = new["status"]
+    for name in brought:
+        if new["metadata"].get(name) is not None:
+            result["metadata"][name] = new["metadata"][name]
+    return result
+
+
+def _refuse_large(obj: Obj) -> None:
+    size = len(json.dumps(obj, separators=(",", ":"), ensure_ascii=False).encode())
+    if size > LARGEST:
+        message = f"etcdserver: request is too large: the object has {size} bytes, and {LARGEST} at most are stored"
+        raise ApiError(413, "RequestEntityTooLarge", message)
 
 
 def _is_unknown(error: FieldError) -> bool:
@@ -516,21 +522,6 @@ def _drop_nulls(obj: Obj) -> None:
             for entry in value:
                 if isinstance(entry, dict):
                     _drop_nulls(entry)
-
-
-def _own_selector(job: Obj) -> None:
-    """A Job finds its pods by its own uid (https://kubernetes.io/docs/concepts/workloads/controllers/job/)."""
-    spec = job.get("spec") or {}
-    if spec.get("manualSelector") or not isinstance(spec.get("template"), dict):
-        return
-    uid = job["metadata"]["uid"] = str(uuid.uuid4())
-    own = {"batch.kubernetes.io/controller-uid": uid, "controller-uid": uid}
-    name = {"batch.kubernetes.io/job-name": job["metadata"].get("name", ""),
-            "job-name": job["metadata"].get("name", "")}  # fmt: skip
-    meta = spec["template"]["metadata"] = spec["template"].get("metadata") or {}
-    meta["labels"] = (meta.get("labels") or {}) | own | name
-    job["metadata"]["labels"] = job["metadata"].get("labels") or dict(meta["labels"])
-    spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
 
 
 def _same_name(obj: Obj, target: Target) -> None:

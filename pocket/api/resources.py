@@ -10,14 +10,14 @@ from typing import Any
 from aiohttp import web
 
 from pocket.api import (
-    columns,
     decode,
     discovery,
     errors,
+    paging,
     patch,
     protobuf,
     reviews,
-    schema,
+    scaling,
     selectors,
     strategic,
     tables,
@@ -26,7 +26,10 @@ from pocket.api import (
 from pocket.api import web as w
 from pocket.api.registry import DeleteOptions, Registry, Result
 from pocket.api.target import Target
+from pocket.kinds import strategy
+from pocket.kinds.columns import Column
 from pocket.objects import FieldError, Obj
+from pocket.schemas.model import Struct
 
 _MERGE = "application/merge-patch+json"
 _JSON = "application/json-patch+json"
@@ -41,6 +44,7 @@ class Resources:
     def __init__(self, registry: Registry, streams: set[asyncio.Task[object]]) -> None:
         self._registry = registry
         self._streams = streams
+        self._pages = paging.Pages()
 
     async def handle(self, request: web.Request, target: Target) -> web.StreamResponse:
         """Answer a request. Raises ApiError."""
@@ -85,7 +89,8 @@ class Resources:
         """One object in the form that the client reads."""
         match w.accept(request).form:
             case "table":
-                return tables.table(target.kind, [obj], watching.included(request), obj["metadata"]["resourceVersion"])
+                meta = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
+                return tables.table(self._columns(target), [obj], watching.included(request), meta)
             case "partial":
                 return tables.partial(obj)
         return obj
@@ -98,22 +103,26 @@ class Resources:
             raise errors.method_not_allowed()
         predicate = selectors.predicate(target.kind, request.query.get("labelSelector", ""), fields)
         if w.flag(request, "watch"):
-            return await watching.serve(request, self._registry.store, target, predicate, self._streams)
-        objects = self._registry.list_all(target, predicate)
-        version = str(self._registry.store.version)
+            store, columns = self._registry.store, self._columns(target)
+            return await watching.serve(request, store, target, columns, predicate, self._streams)
+        page = self._pages.page(request, target, self._registry, predicate)
+        objects, meta = page.objects, page.metadata
         match w.accept(request).form:
             case "table":
-                return w.answer(tables.table(target.kind, objects, watching.included(request), version))
+                return w.answer(tables.table(self._columns(target), objects, watching.included(request), meta))
             case "partial":
                 return w.answer(
                     {
                         "kind": "PartialObjectMetadataList",
                         "apiVersion": "meta.k8s.io/v1",
-                        "metadata": {"resourceVersion": version},
+                        "metadata": meta,
                         "items": [tables.partial(obj) for obj in objects],
                     }
                 )
-        return w.answer(_list(target, objects, version))
+        return w.answer(_list(target, objects, meta))
+
+    def _columns(self, target: Target) -> tuple[Column, ...] | None:
+        return self._registry.kinds.columns(target.kind, target.version) or strategy(target.kind).columns
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
@@ -137,7 +146,7 @@ class Resources:
                 )
             obj, duplicates = decode.parse_object(await request.read(), "yaml")
             return self._written(request, target, self._registry.apply(target, obj, duplicates, options))
-        change = await _change(request, target)
+        change = await _change(request, target, self._struct(target))
         return self._written(request, target, self._registry.patch(target, change, options))
 
     def _written(self, request: web.Request, target: Target, result: Result) -> web.Response:
@@ -147,14 +156,14 @@ class Resources:
 
     async def _delete(self, request: web.Request, target: Target) -> web.Response:
         obj, gone = self._registry.delete(target, await _delete_options(request))
-        if gone and target.kind.name != "Pod":
+        if gone and strategy(target.kind).deletion is None:
             return w.answer(errors.success(target.kind, target.name or "", obj["metadata"]["uid"]))
         return w.answer(obj)
 
     async def _delete_collection(self, request: web.Request, target: Target) -> web.Response:
         if target.kind.namespaced and target.namespace is None:
             raise errors.method_not_allowed()
-        if "deletecollection" not in discovery.verbs(target.kind) or target.kind.name == "Namespace":
+        if "deletecollection" not in discovery.verbs(target.kind):
             raise errors.method_not_allowed()
         options = await _delete_options(request)
         predicate = selectors.predicate(
@@ -164,19 +173,19 @@ class Resources:
             self._registry.delete(replace(target, name=obj["metadata"]["name"]), options)[0]
             for obj in self._registry.list_all(target, predicate)
         ]
-        return w.answer(_list(target, deleted, str(self._registry.store.version)))
+        return w.answer(_list(target, deleted, {"resourceVersion": str(self._registry.store.version)}))
 
     # -- subresources -------------------------------------------------------------------------------------------------
 
     async def _scale(self, request: web.Request, target: Target) -> web.Response:
-        obj = self._registry.get(target)
+        obj, places = self._registry.get(target), scaling.places(self._registry.kinds, target)
+        old = scaling.scale_of(obj, places)
         if request.method == "GET":
-            return w.answer(_scale_of(obj))
-        old = _scale_of(obj)
+            return w.answer(old)
         if request.method == "PUT":
             new, _ = await _body_object(request)
         elif request.method == "PATCH":
-            new = (await _change(request, target))(old)
+            new = (await _change(request, target, None))(old)
         else:
             raise errors.method_not_allowed()
         spec = new.get("spec") or {}
@@ -187,8 +196,12 @@ class Resources:
             why = f"Invalid value: {replicas}: must be greater than or equal to 0"
             raise errors.invalid(target.kind, target.name or "", [FieldError("spec.replicas", why)])
         version = str((new.get("metadata") or {}).get("resourceVersion") or "")
-        result = self._registry.scale(target, replicas, version, w.write_options(request))
-        return w.answer(_scale_of(result.object))
+        options = w.write_options(request)
+        result = self._registry.scale(target, replicas, places.replicas, version, options)
+        return w.answer(scaling.scale_of(result.object, places))
+
+    def _struct(self, target: Target) -> Struct | None:
+        return None if target.kind.custom else self._registry.kinds.struct(target.kind, target.version)
 
     async def _evict(self, request: web.Request, target: Target) -> web.Response:
         if request.method != "POST":
@@ -209,28 +222,12 @@ class Resources:
         return w.answer(self._registry.replace(plain, obj, duplicates, w.write_options(request)).object)
 
 
-def _list(target: Target, objects: list[Obj], version: str) -> Obj:
+def _list(target: Target, objects: list[Obj], metadata: Obj) -> Obj:
     return {
         "kind": f"{target.kind.name}List",
         "apiVersion": target.api_version,
-        "metadata": {"resourceVersion": version},
+        "metadata": metadata,
         "items": objects,
-    }
-
-
-def _scale_of(obj: Obj) -> Obj:
-    """The Scale of a Deployment or a ReplicaSet."""
-    meta, spec, status = obj["metadata"], obj["spec"], obj.get("status") or {}
-    return {
-        "kind": "Scale",
-        "apiVersion": "autoscaling/v1",
-        "metadata": {
-            key: meta[key]
-            for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
-            if key in meta
-        },
-        "spec": {"replicas": spec.get("replicas", 1)},
-        "status": {"replicas": status.get("replicas", 0), "selector": columns.selector_text(spec.get("selector"))},
     }
 
 
@@ -247,10 +244,10 @@ async def _body_object(request: web.Request) -> tuple[Obj, list[str]]:
     return decode.parse_object(body, content_type)
 
 
-async def _change(request: web.Request, target: Target) -> Callable[[Obj], Obj]:
+async def _change(request: web.Request, target: Target, struct: Struct | None) -> Callable[[Obj], Obj]:
     """The function that a patch is. Raises ApiError 400, 415."""
     kind = request.content_type
-    builtin = schema.is_builtin(target.kind)
+    builtin = not target.kind.custom
     if kind not in (_MERGE, _JSON) and not (kind == _STRATEGIC and builtin):
         known = [_JSON, _MERGE, _APPLY, *([_STRATEGIC] if builtin else [])]
         raise errors.unsupported_media_type(
@@ -259,7 +256,6 @@ async def _change(request: web.Request, target: Target) -> Callable[[Obj], Obj]:
     body, _ = decode.parse(await request.read(), "json")
     if kind != _JSON and not isinstance(body, dict):
         raise errors.bad_request("the patch must be an object")
-    type_name = schema.type_of_kind(target.kind) if builtin and target.subresource != "scale" else None
 
     def change(old: Obj) -> Obj:
         try:
@@ -268,7 +264,7 @@ async def _change(request: web.Request, target: Target) -> Callable[[Obj], Obj]:
             elif kind == _MERGE:
                 new = patch.merge(old, body)
             else:
-                new = strategic.merge(old, body, type_name)
+                new = strategic.merge(old, body, struct)
         except patch.PatchError as error:
             message = f"the server rejected our request due to an error in our request: {error}"
             raise errors.ApiError(422, "Invalid", message) from None

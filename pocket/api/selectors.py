@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pocket.api import errors
+from pocket.kinds import strategy
 from pocket.objects import Kind, Obj
 
 Operator = Literal["=", "!=", "in", "notin", "exists", "absent"]
@@ -82,25 +83,6 @@ def selector_matches(selector: Obj | None, labels: Mapping[str, str]) -> bool:
 # -- fields -----------------------------------------------------------------------------------------------------------
 
 _COMMON = ("metadata.name", "metadata.namespace")
-_FIELDS: dict[str, tuple[str, ...]] = {
-    "Pod": (
-        "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork",
-        "status.phase", "status.podIP", "status.nominatedNodeName",
-    ),
-    "Event": (
-        "involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid",
-        "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason",
-        "reportingComponent", "source", "type",
-    ),
-    "Secret": ("type",),
-    "Namespace": ("status.phase",),
-    "Node": ("spec.unschedulable",),
-    "ReplicaSet": ("status.replicas",),
-    "Job": ("status.successful",),
-    "Service": ("spec.clusterIP", "spec.type"),
-}  # fmt: skip
-"""The fields that may be selected on, besides name and namespace (those of the real API server)."""
-
 _FIELD_TERM = re.compile(r"^([^=!]+)(==|=|!=)(.*)$")
 
 
@@ -112,7 +94,7 @@ def parse_fields(selector: str, kind: Kind) -> tuple[Requirement, ...]:
         if match is None:
             raise errors.bad_request(f'invalid field selector: "{term}"; expected field=value')
         key, operator, value = match.groups()
-        if key not in _COMMON + _FIELDS.get(kind.name, ()):
+        if key not in _COMMON + strategy(kind).fields:
             raise errors.bad_request(f'field label not supported: "{key}"')
         requirements.append(Requirement(key, "!=" if operator == "!=" else "=", (value,)))
     return tuple(requirements)

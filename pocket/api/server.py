@@ -13,19 +13,21 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from pocket.api import discovery, errors, leases, openapi, reviews
+from pocket.api import discovery, errors, reviews
 from pocket.api import web as w
 from pocket.api.attach import Attach
 from pocket.api.bootstrap import bootstrap as bootstrap_objects
+from pocket.api.catalog import METRICS
 from pocket.api.contracts import Admission, ExecContext, PodRuntime
 from pocket.api.decode import MAX_BODY, parse_object
 from pocket.api.exec import Exec
 from pocket.api.logs import Logs
 from pocket.api.metrics import Metrics
+from pocket.api.openapi import Documents
 from pocket.api.portforward import PortForward
 from pocket.api.registry import Registry
 from pocket.api.resources import Resources
-from pocket.api.target import LEASES, METRICS, Target, parse
+from pocket.api.target import Target, parse
 from pocket.store import Store
 
 __all__ = ["Admission", "ExecContext", "PodRuntime", "bootstrap_objects", "make_app"]
@@ -56,6 +58,7 @@ class _Server:
         self._token = token.encode()
         self._streams: set[asyncio.Task[object]] = set()
         self._registry = registry = Registry(store, admission)
+        self._documents = Documents(registry.kinds)
         self._resources = Resources(registry, self._streams)
         self._logs = Logs(registry, runtime, self._streams)
         self._exec = Exec(registry, runtime, self._streams)
@@ -97,13 +100,12 @@ class _Server:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Any request at all."""
-        target, review = parse(request.path), _review_of(request.path)
-        if target or review:
-            _refuse_impersonation(request)
+        target = parse(request.path, self._registry.kinds)
         if target is not None:
+            _refuse_impersonation(request)
+            if target.kind.verbs == ("create",):
+                return await self._review(request, target)
             return await self._resource(request, target)
-        if review is not None:
-            return await self._review(request, review)
         if request.method not in ("GET", "HEAD"):
             raise errors.page_not_found()
         return self._plain(request)
@@ -111,8 +113,6 @@ class _Server:
     async def _resource(self, request: web.Request, target: Target) -> web.StreamResponse:
         if target.kind.group == METRICS:
             return await self._metrics.handle(request, target)
-        if target.kind.group == LEASES:
-            return leases.handle(request, target, self._registry)
         match target.subresource:
             case "log":
                 return await self._logs.handle(request, target)
@@ -124,57 +124,63 @@ class _Server:
                 return await self._forward.handle(request, target)
         return await self._resources.handle(request, target)
 
-    async def _review(self, request: web.Request, kind: str) -> web.StreamResponse:
+    async def _review(self, request: web.Request, target: Target) -> web.StreamResponse:
+        """A question that is answered and not stored."""
         if request.method != "POST":
             raise errors.method_not_allowed()
         review, _ = parse_object(await request.read(), request.content_type)
-        return w.answer(reviews.answer(kind, review), 201)
+        return w.answer(reviews.answer(target.kind.name, review), 201)
 
     def _plain(self, request: web.Request) -> web.Response:
         """Health, version, discovery, OpenAPI."""
-        path = request.path.rstrip("/")
+        path, kinds = request.path.rstrip("/"), self._registry.kinds
         aggregated = w.accept(request).form == "discovery"
         if path.startswith(_OPEN):
             return web.Response(text="ok")
         if path == "":
-            return w.answer({"paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]})
+            return w.answer(
+                {"paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]}
+            )
         if path == "/version":
             return w.answer(discovery.version())
         if path in ("/api", "/apis") and aggregated:
-            response = w.answer(discovery.aggregated(core=path == "/api"))
+            response = w.answer(discovery.aggregated(kinds, core=path == "/api"))
             response.headers["Content-Type"] = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
             return response
         if path == "/api":
             return w.answer(discovery.core_versions(request.host))
         if path == "/apis":
-            return w.answer(discovery.group_list())
+            return w.answer(discovery.group_list(kinds))
         if path == "/openapi/v3":
-            return w.answer(openapi.index())
+            return w.answer(self._documents.index())
+        if path == "/openapi/v2":
+            return _packed(request, self._documents.v2())
         if path.startswith("/openapi/v3/"):
-            return self._openapi(request, path.removeprefix("/openapi/v3/"))
+            return _packed(request, self._documents.v3(path.removeprefix("/openapi/v3/")))
         steps = path.strip("/").split("/")
         found = None
         if steps[0] == "api" and len(steps) == 2:
-            found = discovery.resources("", steps[1])
+            found = discovery.resources(kinds, "", steps[1])
         elif steps[0] == "apis" and len(steps) == 3:
-            found = discovery.resources(steps[1], steps[2])
+            found = discovery.resources(kinds, steps[1], steps[2])
         elif steps[0] == "apis" and len(steps) == 2:
-            found = discovery.group(steps[1])
+            found = discovery.group(kinds, steps[1])
         if found is None:
             raise errors.page_not_found()
         return w.answer(found)
 
-    def _openapi(self, request: web.Request, name: str) -> web.Response:
-        document = openapi.document(name)
-        if document is None:
-            raise errors.page_not_found()
-        headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
-        if "gzip" not in request.headers.get("Accept-Encoding", ""):
-            del headers["Content-Encoding"]
-            document = gzip.decompress(document)
-        if request.query.get("hash"):
-            headers["Cache-Control"] = "public, immutable"  # the address changes with the content
-        return web.Response(body=document, headers=headers)
+
+def _packed(request: web.Request, document: bytes | None) -> web.Response:
+    """A packed document. Raises ApiError 404."""
+    if document is None:
+        raise errors.page_not_found()
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    if "gzip" not in request.headers.get("Accept-Encoding", ""):
+        del headers["Content-Encoding"]
+        document = gzip.decompress(document)
+    if request.query.get("hash"):
+        headers["Cache-Control"] = "public, immutable"  # the address changes with the content
+    return web.Response(body=document, headers=headers)
 
 
 def _refuse_impersonation(request: web.Request) -> None:
@@ -182,12 +188,3 @@ def _refuse_impersonation(request: web.Request) -> None:
     if other := request.headers.get("Impersonate-User"):
         why = "pocket has one user, who has the token: it answers nobody in the name of another (--as)"
         raise errors.ApiError(403, "Forbidden", f'users "{other}" is forbidden: {why}')
-
-
-def _review_of(path: str) -> str | None:
-    """The kind of review that is asked for at this path."""
-    for group, entries in discovery.REVIEWS.items():
-        for version, kind, plural in entries:
-            if path == f"/apis/{group}/{version}/{plural}":
-                return kind
-    return None

@@ -10,9 +10,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from pocket.api import schema
-from pocket.api.listkeys import PATCH_KEYS, PATCH_SETS
 from pocket.api.patch import PatchError
+from pocket.schemas.model import Struct, Type
 
 _DELETE_PRIMITIVE = "$deleteFromPrimitiveList/"
 _ORDER = "$setElementOrder/"
@@ -20,14 +19,14 @@ _RETAIN = "$retainKeys"
 _DIRECTIVE = "$patch"
 
 
-def merge(target: Any, patch: Any, type_name: str | None) -> Any:
-    """Apply `patch` to an object of the built-in type (`apps_v1.Deployment`). Raises PatchError."""
+def merge(target: Any, patch: Any, struct: Struct | None) -> Any:
+    """Apply `patch` to an object of one of Kubernetes' own types. Raises PatchError."""
     if not isinstance(patch, dict):
         raise PatchError("a strategic merge patch must be an object")
-    return _merge_object(target, patch, type_name)
+    return _merge_object(target, patch, struct)
 
 
-def _merge_object(target: Any, patch: dict[str, Any], type_name: str | None) -> Any:
+def _merge_object(target: Any, patch: dict[str, Any], struct: Struct | None) -> Any:
     directive = patch.get(_DIRECTIVE)
     if directive == "replace":
         return _clean({key: value for key, value in patch.items() if key != _DIRECTIVE})
@@ -52,13 +51,13 @@ def _merge_object(target: Any, patch: dict[str, Any], type_name: str | None) -> 
         elif value is None:
             result.pop(key, None)
         elif isinstance(value, dict):
-            merged = _merge_object(result.get(key), value, _field_struct(type_name, key))
+            merged = _merge_object(result.get(key), value, _struct_of(_field(struct, key)))
             if value.get(_DIRECTIVE) == "delete":
                 result.pop(key, None)
             else:
                 result[key] = merged
         elif isinstance(value, list):
-            result[key] = _merge_list(result.get(key), value, type_name, key)
+            result[key] = _merge_list(result.get(key), value, _field(struct, key))
         else:
             result[key] = value
 
@@ -66,24 +65,24 @@ def _merge_object(target: Any, patch: dict[str, Any], type_name: str | None) -> 
         if key.startswith(_ORDER):
             field = key.removeprefix(_ORDER)
             if isinstance(result.get(field), list):
-                merge_key = PATCH_KEYS.get((type_name or "", field))
+                known = _field(struct, field)
+                merge_key = known.merge_key if known and known.merges else None
                 result[field] = _ordered(result[field], _list_of(patch, key), merge_key)
     return result
 
 
-def _merge_list(target: Any, patch: list[Any], type_name: str | None, field: str) -> list[Any]:
-    place = (type_name or "", field)
-    if place in PATCH_SETS:
+def _merge_list(target: Any, patch: list[Any], kind: Type | None) -> list[Any]:
+    merge_key = kind.merge_key if kind is not None and kind.merges else None
+    if kind is not None and kind.merges and merge_key is None:
         present = target if isinstance(target, list) else []
         return present + [copy.deepcopy(entry) for entry in patch if entry not in present]
-    merge_key = PATCH_KEYS.get(place)
     if merge_key is None or any(not isinstance(entry, dict) for entry in patch):
         return [_clean(entry) for entry in patch if not _is_directive(entry)]
     if any(entry.get(_DIRECTIVE) == "replace" and merge_key not in entry for entry in patch):
         return [_clean(entry) for entry in patch if not _is_directive(entry)]
 
     result: list[Any] = copy.deepcopy(target) if isinstance(target, list) else []
-    element = _field_struct(type_name, field)
+    element = _struct_of(kind)
     for entry in patch:
         if merge_key not in entry:
             raise PatchError(f"map: {entry} does not contain declared merge key: {merge_key}")
@@ -147,12 +146,12 @@ def _list_of(patch: dict[str, Any], key: str) -> list[Any]:
     return value
 
 
-def _field_struct(type_name: str | None, field: str) -> str | None:
+def _field(struct: Struct | None, field: str) -> Type | None:
+    return struct.fields.get(field) if struct is not None else None
+
+
+def _struct_of(kind: Type | None) -> Struct | None:
     """The type of the field, or of its elements, where that is an object with named fields."""
-    if type_name is None:
+    if kind is None:
         return None
-    known = schema.struct(type_name).fields.get(field)
-    if known is None:
-        return None
-    kind = known.type.of if known.type.name in ("list", "map") and known.type.of else known.type
-    return kind.struct or None
+    return (kind.of if kind.name in ("list", "map") and kind.of else kind).struct

@@ -6,20 +6,29 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Literal
 
-from pocket.api.columns import AGE, COLUMNS, NAME
-from pocket.objects import Kind, Obj
+from pocket.kinds.columns import AGE, NAME, Column
+from pocket.objects import Obj
 
 Include = Literal["Metadata", "Object", "None"]
 
 
-def table(kind: Kind, objects: Iterable[Obj], include: Include, list_version: str, headers: bool = True) -> Obj:
-    """The Table of some objects of one kind. `headers` False leaves the column definitions out (later watch events)."""
-    columns = COLUMNS.get(kind.name, (NAME, AGE))
+def table(
+    columns: tuple[Column, ...] | None,
+    objects: Iterable[Obj],
+    include: Include,
+    metadata: Obj,
+    headers: bool = True,
+) -> Obj:
+    """The Table of some objects of one kind with these columns (None: name and age).
+
+    `headers` False leaves the column definitions out (later watch events).
+    """
+    columns = columns or (NAME, AGE)
     moment = datetime.now(UTC)
     return {
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",
-        "metadata": {"resourceVersion": list_version},
+        "metadata": metadata,
         "columnDefinitions": [column.definition() for column in columns] if headers else None,
         "rows": [
             {"cells": [column.value(obj, moment) for column in columns], "object": _row_object(obj, include)}

@@ -16,6 +16,7 @@ from pocket.api import errors, tables
 from pocket.api import web as w
 from pocket.api.registry import shown
 from pocket.api.target import Target
+from pocket.kinds.columns import Column
 from pocket.objects import Obj, kind_of, namespace_of
 from pocket.store import Event, Expired, Store
 
@@ -39,7 +40,7 @@ def select(event: Event, target: Target, predicate: Predicate | None) -> Change 
     An object that comes into the selection is ADDED, one that leaves it is DELETED.
     """
     obj = event.object
-    if kind_of(obj) != target.kind.name or (target.namespace is not None and namespace_of(obj) != target.namespace):
+    if kind_of(obj) != target.kind.key or (target.namespace is not None and namespace_of(obj) != target.namespace):
         return None
     if predicate is None:
         return Change(event.type, obj)
@@ -62,7 +63,7 @@ async def changes(
     """
     if since is None:
         since = store.version
-        for obj in store.list(target.kind.name, target.namespace):
+        for obj in store.list(target.kind.key, target.namespace):
             if predicate is None or predicate(obj):
                 yield Change("ADDED", obj)
         if initial_end:
@@ -81,7 +82,12 @@ def _bookmark(target: Target, version: int, annotations: dict[str, str] | None =
 
 
 async def serve(
-    request: web.Request, store: Store, target: Target, predicate: Predicate | None, streams: set[asyncio.Task[object]]
+    request: web.Request,
+    store: Store,
+    target: Target,
+    columns: tuple[Column, ...] | None,
+    predicate: Predicate | None,
+    streams: set[asyncio.Task[object]],
 ) -> web.StreamResponse:
     """Answer a watch request. It ends after `timeoutSeconds`, when the client goes, or when the server stops."""
     since = _since(request)
@@ -105,7 +111,9 @@ async def serve(
             obj = shown(obj, target)
         if form == "table" and change.type != "ERROR":
             rows = [] if change.type == "BOOKMARK" else [obj]
-            table = tables.table(target.kind, rows, include, obj["metadata"]["resourceVersion"], headers=first)
+            table = tables.table(
+                columns, rows, include, {"resourceVersion": obj["metadata"]["resourceVersion"]}, headers=first
+            )
             if change.type == "BOOKMARK":
                 table["metadata"] = obj["metadata"]
             obj, first = table, False

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pocket.api import defaults
+from pocket.kinds import fill_defaults
 from pocket.objects import Obj, condition, kind_of, name_of, namespace_of, owner_of, uid_of
 from pocket.store import NotFound, Store
 
@@ -80,7 +80,7 @@ def pod_from(template: Obj, owner: Obj, name: str | None = None) -> Obj:
     }
     if not pod["metadata"]["annotations"]:
         del pod["metadata"]["annotations"]
-    defaults.apply(pod)
+    fill_defaults(pod)
     return pod
 
 

@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pocket.controllers import common
-from pocket.objects import KINDS, Obj, kind_of, name_of, namespace_of, uid_of
+from pocket.kinds import strategy
+from pocket.objects import Obj, key_of, kind_of, name_of, namespace_of, uid_of
 from pocket.store import NotFound, Store
 
-WATCHES = tuple(KINDS)
+WATCHES = None  # everything
 
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
@@ -64,7 +65,11 @@ def decide(objects: Sequence[Obj]) -> Plan:
 
 def _is_there(reference: Obj, by_uid: Mapping[str, Obj]) -> bool:
     owner = by_uid.get(str(reference["uid"]))
-    return owner is not None and kind_of(owner) == reference["kind"] and name_of(owner) == reference["name"]
+    return owner is not None and kind_of(owner) == _key(reference) and name_of(owner) == reference["name"]
+
+
+def _key(reference: Obj) -> str:
+    return key_of(str(reference.get("apiVersion", "")).rpartition("/")[0], str(reference["kind"]))
 
 
 def _blocks(obj: Obj, owner: Obj) -> bool:
@@ -74,7 +79,7 @@ def _blocks(obj: Obj, owner: Obj) -> bool:
 
 def reconcile(store: Store) -> float | None:
     """Do it, in the store."""
-    plan = decide([obj for kind in KINDS if kind != "Event" for obj in store.list(kind)])
+    plan = decide([obj for kind in store.kinds() if strategy(kind).watched for obj in store.heads(kind)])
     for obj, uids in plan.disown:
 
         def disown(stored: Obj, uids: set[str] = uids) -> None:
@@ -102,7 +107,7 @@ def _finish(store: Store, owner: Obj, finalizer: str) -> None:
 
     try:
         stored = store.modify(kind_of(owner), namespace_of(owner), name_of(owner), without)
-        if not stored["metadata"]["finalizers"] and kind_of(stored) not in ("Pod", "Namespace"):
+        if not stored["metadata"]["finalizers"] and not strategy(kind_of(stored)).finished_elsewhere:
             store.delete(kind_of(owner), namespace_of(owner), name_of(owner))
     except NotFound:
         pass  # it has gone by itself

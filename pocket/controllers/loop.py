@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pocket.controllers import budgets, deployment, endpoints, garbage, job, namespace, node, replicaset
+from pocket.kinds import strategy
 from pocket.kubelet.events import EventRecorder
 from pocket.mesh.model import PodEndpoint
 from pocket.objects import kind_of
@@ -24,7 +25,7 @@ _ROUNDS = 100  # steps in a row after which a controller that never comes to res
 @dataclass
 class _Controller:
     name: str
-    watches: frozenset[str]
+    watches: frozenset[str] | None  # None: everything that others should hear of
     reconcile: Callable[[], float | None]
     due: float = 0.0  # time.monotonic when it is to run; inf: when something changes
     failures: int = field(default=0)
@@ -90,11 +91,12 @@ class Controllers:
 
     def _heard(self, event: Event) -> None:
         kind = kind_of(event.object)
+        everybodys = strategy(kind).watched
         for controller in self._controllers:
-            if kind in controller.watches:
+            if everybodys if controller.watches is None else kind in controller.watches:
                 controller.due = 0.0
                 self._wake.set()
 
 
-def _controller(name: str, watches: Sequence[str], reconcile: Callable[[], float | None]) -> _Controller:
-    return _Controller(name, frozenset(watches) - {"Event"}, reconcile)
+def _controller(name: str, watches: Sequence[str] | None, reconcile: Callable[[], float | None]) -> _Controller:
+    return _Controller(name, None if watches is None else frozenset(watches), reconcile)

@@ -5,12 +5,17 @@ from __future__ import annotations
 import contextlib
 
 from pocket.controllers import common
-from pocket.objects import KINDS, Obj, name_of
+from pocket.controllers.garbage import FOREGROUND, ORPHAN
+from pocket.kinds import strategy
+from pocket.kinds.customresourcedefinition import FINALIZER
+from pocket.kinds.namespace import furnish
+from pocket.objects import Obj, key_of, name_of
 from pocket.store import NotFound, Store
 
-WATCHES = tuple(KINDS)
+WATCHES = None  # everything
 
 # Owners before what they own, so that nobody makes new ones.
+_OF_OWNERS = frozenset((FOREGROUND, ORPHAN))
 _FIRST = ("Deployment", "Job", "ReplicaSet", "Service")
 
 
@@ -19,15 +24,27 @@ def reconcile(store: Store) -> float | None:
     for namespace in store.list("Namespace"):
         if namespace["metadata"].get("deletionTimestamp"):
             _empty(store, namespace)
-        elif store.find("ServiceAccount", name_of(namespace), "default") is None:
-            store.create(
-                {
-                    "apiVersion": "v1",
-                    "kind": "ServiceAccount",
-                    "metadata": {"name": "default", "namespace": name_of(namespace)},
-                }
-            )
+        else:
+            furnish(store, name_of(namespace))
+    for head in store.heads("CustomResourceDefinition"):
+        if FINALIZER in (head["metadata"].get("finalizers") or ()):
+            _empty_definition(store, store.get("CustomResourceDefinition", None, name_of(head)))
     return None
+
+
+def _empty_definition(store: Store, definition: Obj) -> None:
+    """Delete the objects of a kind that goes, and let it go when the last one has gone."""
+    kind = key_of(definition["spec"]["group"], definition["spec"]["names"]["kind"])
+    for obj in store.list(kind):
+        if not obj["metadata"].get("deletionTimestamp"):
+            common.delete(store, obj)
+    if not store.list(kind):
+        kept = [entry for entry in definition["metadata"]["finalizers"] if entry != FINALIZER]
+        if kept:
+            definition["metadata"]["finalizers"] = kept
+            store.update(definition)
+        else:
+            store.delete("CustomResourceDefinition", None, name_of(definition))
 
 
 def _empty(store: Store, namespace: Obj) -> None:
@@ -37,14 +54,14 @@ def _empty(store: Store, namespace: Obj) -> None:
         obj.setdefault("status", {})["phase"] = "Terminating"
 
     store.modify("Namespace", None, name, terminating)
-    kinds = [*_FIRST, *(kind.name for kind in KINDS.values() if kind.namespaced and kind.name not in _FIRST)]
+    kinds = [*_FIRST, *(kind for kind in store.kinds() if kind not in _FIRST)]
     for kind in kinds:
         for obj in store.list(kind, name):
-            if kind != "Pod" and obj["metadata"].get("finalizers"):
+            if set(obj["metadata"].get("finalizers") or ()) & _OF_OWNERS:
                 # Nobody waits for the dependents of what goes with all of them.
                 store.modify(kind, name, name_of(obj), _without_finalizers)
                 obj = store.get(kind, name, name_of(obj))
-            if not obj["metadata"].get("deletionTimestamp") or kind != "Pod":
+            if not obj["metadata"].get("deletionTimestamp") or not strategy(kind).finished_elsewhere:
                 common.delete(store, obj)
     if not any(store.list(kind, name) for kind in kinds):
         with contextlib.suppress(NotFound):
@@ -52,4 +69,4 @@ def _empty(store: Store, namespace: Obj) -> None:
 
 
 def _without_finalizers(obj: Obj) -> None:
-    obj["metadata"].pop("finalizers", None)
+    obj["metadata"]["finalizers"] = [entry for entry in obj["metadata"]["finalizers"] if entry not in _OF_OWNERS]

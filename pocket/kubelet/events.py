@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from pocket.kinds.event import moment_of
 from pocket.objects import Obj, name_of, namespace_of
 from pocket.store import NotFound, Store, now
 
@@ -93,7 +94,7 @@ class EventRecorder:
 def forget_old(store: Store) -> int:
     """Remove Events that are older than an hour; returns how many."""
     limit = (datetime.now(UTC) - LIFETIME).strftime("%Y-%m-%dT%H:%M:%SZ")
-    old = [event for event in store.list("Event") if str(event.get("lastTimestamp") or "") < limit]
+    old = [event for event in store.list("Event") if moment_of(event) < limit]
     for event in old:
         store.delete("Event", namespace_of(event), name_of(event))
     return len(old)

@@ -5,6 +5,7 @@ import pytest
 from pocket.api import decode
 from pocket.api.errors import ApiError
 from pocket.objects import Obj
+from pocket.schemas import kubernetes
 
 
 def deployment(**container: object) -> Obj:
@@ -19,7 +20,7 @@ def deployment(**container: object) -> Obj:
 def test_a_good_object_has_no_findings() -> None:
     findings = decode.check(
         deployment(resources={"limits": {"cpu": "100m", "memory": "64Mi"}}, ports=[{"containerPort": 80}]),
-        "apps_v1.Deployment",
+        kubernetes.of_kind("apps", "v1", "Deployment"),
     )
     assert findings == decode.Findings()
 
@@ -27,7 +28,7 @@ def test_a_good_object_has_no_findings() -> None:
 def test_unknown_fields_are_named_with_their_path() -> None:
     obj = deployment(port=80)
     obj["spec"]["rout"] = 1
-    findings = decode.check(obj, "apps_v1.Deployment")
+    findings = decode.check(obj, kubernetes.of_kind("apps", "v1", "Deployment"))
     assert findings.strict() == [
         'unknown field "spec.template.spec.containers[0].port"',
         'unknown field "spec.rout"',
@@ -49,14 +50,14 @@ def test_unknown_fields_are_named_with_their_path() -> None:
     ],
 )
 def test_wrong_types_are_told_as_go_tells_them(container: Obj, message: str) -> None:
-    findings = decode.check(deployment(**container), "apps_v1.Deployment")
+    findings = decode.check(deployment(**container), kubernetes.of_kind("apps", "v1", "Deployment"))
     assert len(findings.wrong) == 1
     assert message in findings.wrong[0]
 
 
 def test_a_secret_holds_base64() -> None:
-    assert decode.check({"data": {"a": "aGk="}}, "core_v1.Secret").wrong == []
-    assert decode.check({"data": {"a": "not base64!"}}, "core_v1.Secret").wrong == ["data.a: illegal base64 data"]
+    assert decode.check({"data": {"a": "aGk="}}, kubernetes.of_kind("", "v1", "Secret")).wrong == []
+    assert decode.check({"data": {"a": "not base64!"}}, kubernetes.of_kind("", "v1", "Secret")).wrong == ["data.a: illegal base64 data"]
 
 
 @pytest.mark.parametrize("value", ["1", "0.5", "100m", "64Mi", "1e3", "2Gi", 1, 0.5, "+1", "5k"])

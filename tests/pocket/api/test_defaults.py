@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from pocket.api import defaults
+from pocket.kinds import fill_defaults, podspec
 from pocket.objects import Obj
 
 
@@ -29,15 +29,15 @@ def objects() -> list[Obj]:
 
 @pytest.mark.parametrize("obj", objects(), ids=lambda obj: obj["kind"])
 def test_filling_in_twice_changes_nothing_more(obj: Obj) -> None:
-    defaults.apply(obj)
+    fill_defaults(obj)
     once = copy.deepcopy(obj)
-    defaults.apply(obj)
+    fill_defaults(obj)
     assert obj == once
 
 
 def test_a_deployment_rolls_by_quarters() -> None:
     obj = objects()[0]
-    defaults.apply(obj)
+    fill_defaults(obj)
     assert obj["spec"]["replicas"] == 1
     assert obj["spec"]["strategy"] == {
         "type": "RollingUpdate",
@@ -51,7 +51,7 @@ def test_a_deployment_rolls_by_quarters() -> None:
 def test_what_is_given_stays() -> None:
     obj = objects()[0]
     obj["spec"] |= {"replicas": 0, "strategy": {"type": "Recreate"}}
-    defaults.apply(obj)
+    fill_defaults(obj)
     assert obj["spec"]["replicas"] == 0
     assert obj["spec"]["strategy"] == {"type": "Recreate"}
 
@@ -60,7 +60,7 @@ def test_probes_and_ports_are_complete() -> None:
     obj = objects()[0]
     container = obj["spec"]["template"]["spec"]["containers"][0]
     container |= {"ports": [{"containerPort": 80}], "livenessProbe": {"httpGet": {"port": 80}}}
-    defaults.apply(obj)
+    fill_defaults(obj)
     assert container["ports"] == [{"containerPort": 80, "protocol": "TCP"}]
     assert container["livenessProbe"] == {
         "httpGet": {"port": 80, "path": "/", "scheme": "HTTP"},
@@ -83,12 +83,12 @@ def test_probes_and_ports_are_complete() -> None:
     ],
 )
 def test_pull_policy_follows_the_tag(image: str, policy: str) -> None:
-    assert defaults._pull_policy(image) == policy
+    assert podspec.pull_policy(image) == policy
 
 
 def test_string_data_becomes_data() -> None:
     secret: Obj = {"kind": "Secret", "metadata": {}, "data": {"old": "eA=="}, "stringData": {"new": "ü"}}
-    defaults.apply(secret)
+    fill_defaults(secret)
     assert secret["data"] == {"old": "eA==", "new": "w7w="}
     assert "stringData" not in secret
 
@@ -103,4 +103,4 @@ def test_string_data_becomes_data() -> None:
     ],
 )
 def test_quality_of_service(resources: Obj, qos: str) -> None:
-    assert defaults.qos_class({"containers": [{"resources": resources}]}) == qos
+    assert podspec.qos_class({"containers": [{"resources": resources}]}) == qos

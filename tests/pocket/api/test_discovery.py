@@ -8,15 +8,17 @@ import jsonschema
 import pytest
 
 from pocket.api import crds, discovery, openapi
-from pocket.objects import KINDS
 from pocket.store import Store
+from tests.pocket.api.known import CATALOG, KINDS
+
+DOCUMENTS = openapi.Documents(CATALOG)
 
 
 def test_every_kind_is_listed_in_all_its_versions() -> None:
     listed = set()
-    for group, versions in {"": ["v1"], **discovery.groups()}.items():
+    for group, versions in {"": ["v1"], **CATALOG.groups()}.items():
         for version in versions:
-            resources = discovery.resources(group, version)
+            resources = discovery.resources(CATALOG, group, version)
             assert resources is not None
             listed |= {(entry["kind"], version) for entry in resources["resources"] if "/" not in entry["name"]}
     assert {(kind.name, version) for kind in KINDS.values() for version in kind.versions} <= listed
@@ -24,9 +26,9 @@ def test_every_kind_is_listed_in_all_its_versions() -> None:
 
 def test_the_two_forms_say_the_same() -> None:
     for core in (True, False):
-        for item in discovery.aggregated(core)["items"]:
+        for item in discovery.aggregated(CATALOG, core)["items"]:
             for version in item["versions"]:
-                plain = discovery.resources(item["metadata"]["name"], version["version"])
+                plain = discovery.resources(CATALOG, item["metadata"]["name"], version["version"])
                 assert plain is not None
                 names = {entry["name"] for entry in plain["resources"]}
                 found = {entry["resource"] for entry in version["resources"]}
@@ -39,20 +41,20 @@ def test_the_two_forms_say_the_same() -> None:
 
 
 def test_the_preferred_version_comes_first() -> None:
-    group = discovery.group("networking.istio.io")
+    group = discovery.group(CATALOG, "networking.istio.io")
     assert group is not None
     assert group["preferredVersion"]["version"] == "v1"
     assert [entry["version"] for entry in group["versions"]] == ["v1", "v1beta1", "v1alpha3"]
-    assert discovery.group("nobody.knows") is None
-    assert discovery.resources("apps", "v1beta1") is None
+    assert discovery.group(CATALOG, "nobody.knows") is None
+    assert discovery.resources(CATALOG, "apps", "v1beta1") is None
 
 
 def documents() -> list[str]:
-    return list(openapi.index()["paths"])
+    return list(DOCUMENTS.index()["paths"])
 
 
 def load(name: str) -> dict[str, Any]:
-    packed = openapi.document(name)
+    packed = DOCUMENTS.v3(name)
     assert packed is not None
     loaded: dict[str, Any] = json.loads(gzip.decompress(packed))
     return loaded
@@ -108,9 +110,9 @@ def test_istio_schemas_are_schemas() -> None:
 
 
 def test_documents_that_do_not_exist() -> None:
-    assert openapi.document("apis/apps/v2") is None
-    assert openapi.document("apis") is None
-    assert openapi.document("api/v2") is None
+    assert DOCUMENTS.v3("apis/apps/v2") is None
+    assert DOCUMENTS.v3("apis") is None
+    assert DOCUMENTS.v3("api/v2") is None
 
 
 def test_definitions_are_installed_once() -> None:

@@ -4,9 +4,11 @@ from typing import Any
 
 from pocket.api import managedfields as mf
 from pocket.objects import Obj
+from pocket.schemas import kubernetes
+from tests.pocket.api.known import CATALOG, KINDS
 
-PLACE = mf.root("apps_v1.Deployment")
-CUSTOM = mf.root(None)
+PLACE = mf.root(kubernetes.of_kind("apps", "v1", "Deployment"))
+CUSTOM = mf.root(CATALOG.struct(KINDS["VirtualService"], "v1"))
 
 
 def deployment(*containers: Obj, **spec: Any) -> Obj:
@@ -62,7 +64,7 @@ def test_selectors_are_one_field() -> None:
     obj = {"spec": {"selector": {"matchLabels": {"a": "b"}}}}
     assert set(mf.fields_of(PLACE, obj)) == {("f:spec", "f:selector")}
     service = {"spec": {"selector": {"a": "b"}}}
-    assert set(mf.fields_of(mf.root("core_v1.Service"), service)) == {("f:spec", "f:selector")}
+    assert set(mf.fields_of(mf.root(kubernetes.of_kind("", "v1", "Service")), service)) == {("f:spec", "f:selector")}
 
 
 def test_lists_of_custom_resources_are_one_field() -> None:

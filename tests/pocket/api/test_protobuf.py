@@ -63,8 +63,34 @@ def test_quantities_and_times() -> None:
     assert container == {"name": "c", "resources": {"limits": {"memory": "64Mi"}}}
 
 
-def test_the_status_that_a_client_sends_is_nobodys() -> None:
-    assert "status" not in protobuf.parse_object(envelope("v1", "Namespace", field(3, field(1, "Active"))))
+def test_a_status_is_read_as_well() -> None:
+    """Who writes a status (client-go's UpdateStatus) sends the whole object; in other writes the server drops it."""
+    namespace = protobuf.parse_object(envelope("v1", "Namespace", field(3, field(1, "Active"))))
+    assert namespace["status"] == {"phase": "Active"}
+
+
+def test_what_leader_election_and_controllers_send() -> None:
+    spec = field(1, "me") + field(2, 15) + field(4, field(1, 1767225600) + field(2, 123456000)) + field(5, 0)
+    lease = protobuf.parse_object(envelope("coordination.k8s.io/v1", "Lease", field(2, spec)))
+    assert lease["spec"] == {
+        "holderIdentity": "me",
+        "leaseDurationSeconds": 15,
+        "renewTime": "2026-01-01T00:00:00.123456Z",
+        "leaseTransitions": 0,
+    }
+    owner = field(1, "Canary") + field(3, "c") + field(4, "u") + field(5, "flagger.app/v1beta1") + field(6, 1)
+    body = envelope("v1", "ConfigMap", field(1, field(1, "m") + field(13, owner)))
+    assert protobuf.parse_object(body)["metadata"]["ownerReferences"] == [
+        {"kind": "Canary", "name": "c", "uid": "u", "apiVersion": "flagger.app/v1beta1", "controller": True}
+    ]
+
+
+def test_fields_of_a_message_that_stand_in_the_one_around_it() -> None:
+    probe = field(1, field(2, field(1, "/healthz"))) + field(3, 2)
+    template = field(2, field(2, field(1, "c") + field(10, probe)))
+    body = envelope("apps/v1", "Deployment", field(2, field(3, template)))
+    container = protobuf.parse_object(body)["spec"]["template"]["spec"]["containers"][0]
+    assert container["livenessProbe"] == {"httpGet": {"path": "/healthz"}, "timeoutSeconds": 2}
 
 
 @pytest.mark.parametrize(
@@ -77,7 +103,6 @@ def test_the_status_that_a_client_sends_is_nobodys() -> None:
         (b"k8s\x00" + b"\xff" * 11, "too long"),
         (envelope("v1", "Widget", b""), "Widget as JSON or YAML only"),
         (envelope("networking.istio.io/v1", "VirtualService", b""), "VirtualService as JSON or YAML only"),
-        (envelope("v1", "Node", b""), "Node as JSON or YAML only"),
         (envelope("v1", "Secret", field(99, "x")), "field number 99 of Secret"),
         (envelope("v1", "Secret", field(3, 7)), "a number stands where"),
         (envelope("apps/v1", "Deployment", field(2, field(1, "x"))), "a text or a message stands where"),

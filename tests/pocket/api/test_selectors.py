@@ -4,7 +4,8 @@ import pytest
 
 from pocket.api import selectors
 from pocket.api.errors import ApiError
-from pocket.objects import KINDS, Obj
+from pocket.objects import Obj
+from tests.pocket.api.known import KINDS
 
 LABELS = {"app": "db", "version": "v1", "tier": ""}
 

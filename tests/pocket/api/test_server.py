@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from pocket.objects import KINDS, Obj
+from pocket.objects import Obj
+from tests.pocket.api.known import KINDS
 from tests.pocket.api.live import Cluster
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"

@@ -6,8 +6,9 @@ import pytest
 
 from pocket.api import strategic
 from pocket.api.patch import PatchError
+from pocket.schemas import kubernetes
 
-DEPLOYMENT = "apps_v1.Deployment"
+DEPLOYMENT = kubernetes.of_kind("apps", "v1", "Deployment")
 
 
 def deployment(**pod_spec: Any) -> dict[str, Any]:
@@ -97,7 +98,7 @@ def test_finalizers_add_up_and_are_taken_out_by_value() -> None:
 def test_service_ports_merge_by_port_and_conditions_by_type() -> None:
     service = {"spec": {"ports": [{"port": 80, "name": "a"}]}}
     patch = {"spec": {"ports": [{"port": 80, "targetPort": 1}, {"port": 81}]}}
-    assert strategic.merge(service, patch, "core_v1.Service")["spec"]["ports"] == [
+    assert strategic.merge(service, patch, kubernetes.of_kind("", "v1", "Service"))["spec"]["ports"] == [
         {"port": 80, "name": "a", "targetPort": 1},
         {"port": 81},
     ]

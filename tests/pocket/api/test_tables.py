@@ -5,15 +5,24 @@ from typing import Any
 
 import pytest
 
-from pocket.api import ages, columns, tables
-from pocket.objects import KINDS, Obj
+from pocket.api import ages, tables
+from pocket.kinds import pod as pods
+from pocket.kinds import strategy
+from pocket.kinds.columns import Column
+from pocket.objects import Kind, Obj
+from tests.pocket.api.known import CATALOG, KINDS
+
+
+def columns_of(kind: Kind) -> tuple[Column, ...] | None:
+    return CATALOG.columns(kind, kind.versions[0]) or strategy(kind).columns
+
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 
 
 def row(kind: str, obj: Obj, *, wide: bool = False) -> dict[str, Any]:
     obj = {"kind": kind, **obj, "metadata": {"name": "x", "creationTimestamp": "2026-01-01T00:00:00Z", **obj.get("metadata", {})}}  # noqa: E501
-    table = tables.table(KINDS[kind], [obj], "Metadata", "1")
+    table = tables.table(columns_of(KINDS[kind]), [obj], "Metadata", {"resourceVersion": "1"})
     columns = table["columnDefinitions"]
     cells = dict(zip([column["name"] for column in columns], table["rows"][0]["cells"], strict=True))
     return {name: cells[name] for name in cells if wide or name in _narrow(columns)}
@@ -67,7 +76,7 @@ def running(**more: Any) -> Obj:
     ],
 )
 def test_pod_status(pod: Obj, status: str) -> None:
-    assert columns.pod_status({"metadata": {}, **pod}) == status
+    assert pods.pod_status({"metadata": {}, **pod}) == status
 
 
 def test_a_pod_shows_ready_containers_and_restarts() -> None:
@@ -182,11 +191,11 @@ def test_an_object_without_anything_has_a_row(kind: str) -> None:
 
 def test_rows_carry_what_the_client_asks_for() -> None:
     obj: Obj = {"kind": "Secret", "metadata": {"name": "s"}, "data": {"a": "b"}}
-    with_metadata = tables.table(KINDS["Secret"], [obj], "Metadata", "1")["rows"][0]["object"]
+    with_metadata = tables.table(None, [obj], "Metadata", {})["rows"][0]["object"]
     assert with_metadata == {
         "kind": "PartialObjectMetadata",
         "apiVersion": "meta.k8s.io/v1",
         "metadata": {"name": "s"},
     }
-    assert tables.table(KINDS["Secret"], [obj], "Object", "1")["rows"][0]["object"] == obj
-    assert tables.table(KINDS["Secret"], [obj], "None", "1")["rows"][0]["object"] is None
+    assert tables.table(None, [obj], "Object", {})["rows"][0]["object"] == obj
+    assert tables.table(None, [obj], "None", {})["rows"][0]["object"] is None

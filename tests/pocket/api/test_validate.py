@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from pocket.api import defaults, validate
+from pocket.api import validate
+from pocket.kinds import fill_defaults
 from pocket.objects import Obj
+from tests.pocket.api.known import struct_of
 
 
 def deployment() -> Obj:
@@ -57,7 +59,7 @@ def job() -> Obj:
 
 
 def _filled(obj: Obj) -> Obj:
-    defaults.apply(obj)
+    fill_defaults(obj)
     return obj
 
 
@@ -67,7 +69,7 @@ def container(obj: Obj) -> Obj:
 
 
 def found(obj: Obj) -> list[str]:
-    return [str(error) for error in validate.check(obj)]
+    return [str(error) for error in validate.check(obj, struct_of(obj))]
 
 
 @pytest.mark.parametrize("make", [deployment, service, job])
@@ -188,7 +190,7 @@ Change = Callable[[Obj], Any]
 def test_a_deployment_that_is_wrong(change: Change, path: str, message: str) -> None:
     obj = deployment()
     change(obj)
-    errors = {error.path: error.message for error in validate.check(obj)}
+    errors = {error.path: error.message for error in validate.check(obj, struct_of(obj))}
     assert message in errors[path]
 
 
@@ -209,7 +211,7 @@ def test_a_deployment_that_is_wrong(change: Change, path: str, message: str) -> 
 def test_a_service_that_is_wrong(change: Change, path: str, message: str) -> None:
     obj = service()
     change(obj)
-    errors = {error.path: error.message for error in validate.check(obj)}
+    errors = {error.path: error.message for error in validate.check(obj, struct_of(obj))}
     assert message in errors[path]
 
 
@@ -233,9 +235,9 @@ def test_a_job_does_not_restart_always() -> None:
 def test_what_cannot_be_changed(make: Callable[[], Obj], change: Change, path: str) -> None:
     old, new = make(), make()
     change(new)
-    messages = {error.path: error.message for error in validate.check_update(new, old)}
+    messages = {error.path: error.message for error in validate.check_update(new, old, struct_of(old))}
     assert messages[path].endswith("field is immutable")
-    assert validate.check_update(copy.deepcopy(old), old) == []
+    assert validate.check_update(copy.deepcopy(old), old, struct_of(old)) == []
 
 
 def test_a_pod_stays_as_it_is() -> None:
@@ -247,10 +249,10 @@ def test_a_pod_stays_as_it_is() -> None:
     }
     changed = copy.deepcopy(pod)
     changed["spec"]["containers"][0]["image"] = "y"
-    assert "delete the pod and create it anew" in str(validate.check_update(changed, pod)[0])
+    assert "delete the pod and create it anew" in str(validate.check_update(changed, pod, struct_of(pod))[0])
     changed["spec"] = copy.deepcopy(pod["spec"])
     changed["metadata"]["labels"] = {"a": "b"}
-    assert validate.check_update(changed, pod) == []
+    assert validate.check_update(changed, pod, struct_of(pod)) == []
 
 
 def test_secrets_have_the_keys_of_their_type() -> None:
@@ -263,7 +265,7 @@ def test_secrets_have_the_keys_of_their_type() -> None:
 def test_an_immutable_config_map_stays_as_it_is() -> None:
     old = {"kind": "ConfigMap", "metadata": {"name": "c"}, "immutable": True, "data": {"a": "1"}}
     new = {**old, "data": {"a": "2"}}
-    assert [error.path for error in validate.check_update(new, old)] == ["data"]
+    assert [error.path for error in validate.check_update(new, old, struct_of(old))] == ["data"]
 
 
 def test_a_budget_has_one_bound() -> None:

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from pocket.api import selectors, watching
 from pocket.api.target import Target
-from pocket.objects import KINDS, Obj
+from pocket.objects import Obj
 from pocket.store import Event
+from tests.pocket.api.known import KINDS
 
 POD = KINDS["Pod"]
 TARGET = Target(POD, "v1", "default")

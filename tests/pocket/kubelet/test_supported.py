@@ -1,8 +1,8 @@
 import pytest
 
-from pocket.api import schema
 from pocket.kubelet import supported
 from pocket.objects import Obj
+from pocket.schemas import kubernetes
 
 
 def pod(**spec: object) -> Obj:
@@ -50,20 +50,21 @@ def test_messages_say_why_and_other_kinds_are_none_of_our_business() -> None:
 @pytest.mark.parametrize(
     ("table", "type_name"),
     [
-        (supported.POD, "core_v1.PodSpec"),
-        (supported.CONTAINER, "core_v1.Container"),
-        (supported.VOLUME, "core_v1.Volume"),
-        (supported.JOB, "batch_v1.JobSpec"),
+        (supported.POD, "core.v1.PodSpec"),
+        (supported.CONTAINER, "core.v1.Container"),
+        (supported.VOLUME, "core.v1.Volume"),
+        (supported.JOB, "batch.v1.JobSpec"),
     ],
 )
 def test_the_table_names_fields_that_exist(table: dict[str, object], type_name: str) -> None:
     for path in filter(None, table):
-        current = type_name
+        current = kubernetes.struct(f"io.k8s.api.{type_name}")
         for part in path.split("."):
-            field = schema.struct(current).fields[part.removesuffix("[]")]
-            kind = field.type.of if part.endswith("[]") else field.type
+            field = current.fields[part.removesuffix("[]")]
+            kind = field.of if part.endswith("[]") else field
             assert kind is not None
-            current = kind.struct
+            if kind.struct is not None:
+                current = kind.struct
 
 
 def test_the_table_is_rendered() -> None:

@@ -1,0 +1,1 @@
+"""Upstream's schemas, as data: Kubernetes, Istio, the Gateway API, the Prometheus operator."""
