@@ -8,7 +8,7 @@ from pocket.kubelet import supported
 from pocket.mesh import admission
 from pocket.mesh.model import Snapshot
 from pocket.mesh.supported import SPECS
-from pocket.objects import FieldError, Obj
+from pocket.objects import FieldError, Obj, kind_of
 
 _SCALES_NOTHING = "pocket scales nothing by itself, this object has no effect: use kubectl top and kubectl scale"
 
@@ -21,10 +21,14 @@ class MeshAdmission:
 
     def check(self, obj: Obj) -> list[FieldError]:
         """What is wrong with the object."""
-        return admission.check(obj) if obj["kind"] in SPECS else supported.check(obj)
+        kind = kind_of(obj)
+        if kind in SPECS:
+            return admission.check(obj)
+        return supported.check(obj) if kind == obj["kind"] else []
 
     def warnings(self, obj: Obj) -> list[str]:
         """What is accepted but probably not meant."""
-        if obj["kind"] == "HorizontalPodAutoscaler":
+        kind = kind_of(obj)
+        if kind == "HorizontalPodAutoscaler":
             return [_SCALES_NOTHING]
-        return admission.warnings(obj, self._snapshot()) if obj["kind"] in SPECS else []
+        return admission.warnings(obj, self._snapshot()) if kind in SPECS else []

@@ -60,6 +60,29 @@ def objects(settings: Settings) -> list[Obj]:
                 },
             },
         },
+        # The API server's own Service, which clients in a pod look for. Nothing listens at its cluster IP: pods find
+        # the address in KUBERNETES_SERVICE_HOST.
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {
+                "name": "kubernetes",
+                "namespace": "default",
+                "labels": {"component": "apiserver", "provider": "kubernetes"},
+            },
+            "spec": {"ports": [{"name": "https", "port": 443, "targetPort": settings.api_port, "protocol": "TCP"}]},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Endpoints",
+            "metadata": {"name": "kubernetes", "namespace": "default"},
+            "subsets": [
+                {
+                    "addresses": [{"ip": "127.0.0.1"}],
+                    "ports": [{"name": "https", "port": settings.api_port, "protocol": "TCP"}],
+                }
+            ],
+        },
         # Prometheus is a process of pocket's own, outside the mesh: a Service without selector leads to it.
         {
             **_object("v1", "Service", "prometheus"),

@@ -39,7 +39,7 @@ async def serve(settings: Settings) -> None:
     store = Store(settings.store_file)
     kubelet = Kubelet(store, settings)
     mesh = MeshSync(settings, store, kubelet, Delivery(settings.xds_socket))
-    bootstrap_objects(store)
+    bootstrap_objects(store, tls.ensure_certificate(settings.tls)[0].read_text())
     builtin.ensure(store, settings)
     async with _listening(settings, store, kubelet, mesh), asyncio.TaskGroup() as group:
         running = [

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+from pocket.kinds import strategy
 from pocket.kinds.columns import Column
 from pocket.objects import Kind, Obj, kind_of, name_of
 from pocket.schemas import definitions, kubernetes, printing
@@ -21,12 +23,18 @@ COMPUTED = (
 """Kinds that are not stored: they are made when somebody asks, and can be read only."""
 
 
+def _served(kind: Kind) -> Kind:
+    lacks = strategy(kind).lacks
+    kept = {name: below for name, below in kind.subresources.items() if name not in lacks}
+    return replace(kind, subresources=kept)
+
+
 class Catalog:
     """The kinds of one store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._own = {(kind.group, kind.plural): kind for kind in (*kubernetes.kinds(), *COMPUTED)}
+        self._own = {(kind.group, kind.plural): _served(kind) for kind in (*kubernetes.kinds(), *COMPUTED)}
         self._brought: dict[str, Kind] = {}  # by the name of the definition
         self._structs: dict[tuple[str, str], Struct] = {}
         self._columns: dict[tuple[str, str], tuple[Column, ...]] = {}

@@ -65,7 +65,7 @@ def resources(kinds: Catalog, group: str, version: str) -> Obj | None:
         "kind": "APIResourceList",
         "apiVersion": "v1",
         "groupVersion": f"{group}/{version}" if group else version,
-        "resources": [entry for kind in found for entry in _resource(kind, version)],
+        "resources": [entry for kind in found for entry in _resource(kind)],
     }
 
 
@@ -75,7 +75,7 @@ def verbs(kind: Kind) -> list[str]:
     return [verb for verb in kind.verbs if verb not in fixed]
 
 
-def _resource(kind: Kind, version: str) -> list[Obj]:
+def _resource(kind: Kind) -> list[Obj]:
     entry: Obj = {
         "name": kind.plural,
         "singularName": kind.singular,

@@ -9,7 +9,7 @@ from pocket.controllers.garbage import FOREGROUND, ORPHAN
 from pocket.kinds import strategy
 from pocket.kinds.customresourcedefinition import FINALIZER
 from pocket.kinds.namespace import furnish
-from pocket.objects import Obj, key_of, name_of
+from pocket.objects import Obj, key_of, kind_of, name_of
 from pocket.store import NotFound, Store
 
 WATCHES = None  # everything
@@ -57,8 +57,9 @@ def _empty(store: Store, namespace: Obj) -> None:
     kinds = [*_FIRST, *(kind for kind in store.kinds() if kind not in _FIRST)]
     for kind in kinds:
         for obj in store.list(kind, name):
-            if set(obj["metadata"].get("finalizers") or ()) & _OF_OWNERS:
-                # Nobody waits for the dependents of what goes with all of them.
+            held = set(obj["metadata"].get("finalizers") or ())
+            # Nobody waits for the dependents of what goes with all of them; operators clear up behind their own.
+            if held & _OF_OWNERS if "." in kind else held and not strategy(kind).finished_elsewhere:
                 store.modify(kind, name, name_of(obj), _without_finalizers)
                 obj = store.get(kind, name, name_of(obj))
             if not obj["metadata"].get("deletionTimestamp") or not strategy(kind).finished_elsewhere:
@@ -69,4 +70,5 @@ def _empty(store: Store, namespace: Obj) -> None:
 
 
 def _without_finalizers(obj: Obj) -> None:
-    obj["metadata"]["finalizers"] = [entry for entry in obj["metadata"]["finalizers"] if entry not in _OF_OWNERS]
+    kept = [entry for entry in obj["metadata"]["finalizers"] if entry not in _OF_OWNERS and "." in kind_of(obj)]
+    obj["metadata"]["finalizers"] = kept

@@ -7,7 +7,8 @@ import platform
 import socket
 
 from pocket.controllers import common
-from pocket.objects import Obj
+from pocket.kinds import lease
+from pocket.objects import Obj, uid_of
 from pocket.settings import NODE
 from pocket.store import NotFound, Store
 
@@ -73,14 +74,27 @@ def reconcile(store: Store) -> float | None:
     beats = [entry.get("lastHeartbeatTime") for entry in ((old or {}).get("status") or {}).get("conditions") or ()]
     if old is not None and beats and beats[0]:
         age = (now - now.fromisoformat(beats[0])).total_seconds()
-        if 0 <= age < HEARTBEAT:
+        if 0 <= age < HEARTBEAT and store.find("Lease", lease.NODES, NODE) is not None:
             return HEARTBEAT - age
     fresh = node(old, now.strftime("%Y-%m-%dT%H:%M:%SZ"))
     try:
         store.update(fresh)
     except NotFound:
-        store.create(fresh)
+        fresh = store.create(fresh)
+    if store.find("Lease", lease.NODES, NODE) is None:
+        store.create(_lease(fresh))
     return HEARTBEAT
+
+
+def _lease(node: Obj) -> Obj:
+    """The node's sign of life, which `kubectl describe node` looks at; it is renewed whenever somebody looks."""
+    owner = {"apiVersion": "v1", "kind": "Node", "name": NODE, "uid": uid_of(node)}
+    return {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": NODE, "namespace": lease.NODES, "ownerReferences": [owner]},
+        "spec": {"holderIdentity": NODE, "leaseDurationSeconds": lease.SECONDS},
+    }
 
 
 def _os_name() -> str:

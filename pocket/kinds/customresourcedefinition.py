@@ -100,7 +100,10 @@ def _complete(definition: Obj, store: Store) -> None:
     status["storedVersions"] = list(dict.fromkeys([*(status.get("storedVersions") or ()), *stored]))
     refused = f'"{given.get("kind")}" is already in use'
     told = (
-        ("NamesAccepted", not taken, "KindConflict" if taken else "NoConflicts", refused if taken else "no conflicts found"),
+        (
+            "NamesAccepted", not taken, "KindConflict" if taken else "NoConflicts",
+            refused if taken else "no conflicts found",
+        ),
         (
             "Established", not taken, "NotAccepted" if taken else "InitialNamesAccepted",
             "not all names are accepted" if taken else "the initial names have been accepted",
@@ -119,7 +122,7 @@ def _complete(definition: Obj, store: Store) -> None:
 
 
 def _deletion(definition: Obj, _: int | None, store: Store) -> Deletion:
-    """Its objects go first; those with finalizers are waited for (by the controller of namespaces, which empties both)."""
+    """Its objects go first, those with finalizers in their time: the controller of namespaces empties both."""
     spec = definition["spec"]
     if not store.list(key_of(spec["group"], spec["names"]["kind"])):
         return Deletion("remove")

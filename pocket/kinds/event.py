@@ -37,7 +37,7 @@ _RENAMED = {
 }  # fmt: skip
 
 
-def _from_stored(event: Obj, kind: Kind, version: str) -> Obj:
+def _from_stored(event: Obj, kind: Kind, _: str) -> Obj:
     return event if not kind.group else {_RENAMED.get(name, name): value for name, value in event.items()}
 
 

@@ -48,7 +48,7 @@ def _of_processor(metric: Obj) -> int | None:
     return share if source.get("name") == "cpu" and isinstance(share, int) else None
 
 
-def _from_stored(autoscaler: Obj, kind: Kind, version: str) -> Obj:
+def _from_stored(autoscaler: Obj, _: Kind, version: str) -> Obj:
     if version != "v1":
         return autoscaler
     spec = {name: value for name, value in spec_of(autoscaler).items() if name not in ("metrics", "behavior")}
@@ -60,7 +60,7 @@ def _from_stored(autoscaler: Obj, kind: Kind, version: str) -> Obj:
     return {**autoscaler, "spec": spec} | ({"status": status} if "status" in autoscaler else {})
 
 
-def _to_stored(autoscaler: Obj, kind: Kind) -> Obj:
+def _to_stored(autoscaler: Obj, _: Kind) -> Obj:
     spec = dict(spec_of(autoscaler))
     share = spec.pop("targetCPUUtilizationPercentage", None)
     if share is not None:

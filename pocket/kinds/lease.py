@@ -1,4 +1,4 @@
-"""The kind Lease: a lock that its holder renews (coordination.k8s.io), for leader election; and a node's sign of life."""
+"""The kind Lease: a lock that its holder renews (coordination.k8s.io), for leader election; a node's sign of life."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SECONDS = 40
 """How long the lease of a node holds (kubelet: nodeLeaseDurationSeconds)."""
 
 
-def _from_stored(lease: Obj, kind: Kind, version: str) -> Obj:
+def _from_stored(lease: Obj, _: Kind, __: str) -> Obj:
     """A node's lease has just been renewed, always: the kubelet lives in the process that answers."""
     if namespace_of(lease) != NODES:
         return lease

@@ -35,6 +35,7 @@ def _node_info(field: str) -> Callable[[Obj, datetime], str]:
 
 STRATEGY = Strategy(
     "Node",
+    lacks=("proxy",),
     fields=("spec.unschedulable",),
     fixed="pocket has one node, this machine: it cannot be added or removed",
     columns=(

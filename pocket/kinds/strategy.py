@@ -28,11 +28,11 @@ def _nothing(obj: Obj) -> None:
     """No defaults."""
 
 
-def _no_rules(obj: Obj) -> list[FieldError]:
+def _no_rules(_: Obj) -> list[FieldError]:
     return []
 
 
-def _no_changes(new: Obj, old: Obj) -> list[FieldError]:
+def _no_changes(_: Obj, __: Obj) -> list[FieldError]:
     return []
 
 
@@ -74,6 +74,8 @@ class Strategy:
     """What a DELETE with that grace period does; None: remove it, or mark it where it has finalizers."""
     finished_elsewhere: bool = False
     """Somebody else takes the object out when its last finalizer has gone."""
+    lacks: tuple[str, ...] = ()
+    """Upstream's subresources that pocket does not have."""
     fixed: str = ""
     """Why there can be no more and no fewer of them than pocket made."""
     to_stored: Callable[[Obj, Kind], Obj] | None = None

@@ -1,4 +1,4 @@
-"""The columns that a CustomResourceDefinition names (additionalPrinterColumns), and the paths in it that lead to values.
+"""The columns that a CustomResourceDefinition names (additionalPrinterColumns), and the paths that lead to values.
 
 The paths are of the simple kind that definitions use: `.spec.hosts`, `.status.conditions[?(@.type=="Ready")].status`,
 `.metadata.annotations.a\\.b/c`, `.spec.items[*].name`.

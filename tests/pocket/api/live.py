@@ -72,6 +72,8 @@ class StrictAdmission:
     """Knows two fields of a VirtualService's spec, and warns of a gateway called mesh."""
 
     def check(self, obj: Obj) -> list[FieldError]:
+        if not str(obj["apiVersion"]).startswith("networking.istio.io/"):
+            return []
         spec = obj.get("spec") or {}
         known = ("hosts", "gateways", "http", "host", "subsets", "servers", "selector", "location", "resolution")
         found = [FieldError(f"spec.{key}", "unknown field") for key in spec if key not in known]

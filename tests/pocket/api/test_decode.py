@@ -7,6 +7,8 @@ from pocket.api.errors import ApiError
 from pocket.objects import Obj
 from pocket.schemas import kubernetes
 
+SECRET = kubernetes.of_kind("", "v1", "Secret")
+
 
 def deployment(**container: object) -> Obj:
     return {
@@ -56,8 +58,8 @@ def test_wrong_types_are_told_as_go_tells_them(container: Obj, message: str) -> 
 
 
 def test_a_secret_holds_base64() -> None:
-    assert decode.check({"data": {"a": "aGk="}}, kubernetes.of_kind("", "v1", "Secret")).wrong == []
-    assert decode.check({"data": {"a": "not base64!"}}, kubernetes.of_kind("", "v1", "Secret")).wrong == ["data.a: illegal base64 data"]
+    assert decode.check({"data": {"a": "aGk="}}, SECRET).wrong == []
+    assert decode.check({"data": {"a": "not base64!"}}, SECRET).wrong == ["data.a: illegal base64 data"]
 
 
 @pytest.mark.parametrize("value", ["1", "0.5", "100m", "64Mi", "1e3", "2Gi", 1, 0.5, "+1", "5k"])

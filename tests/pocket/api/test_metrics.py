@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pocket.api import metrics
+from pocket.api import discovery, metrics
 from pocket.api.contracts import Figures, Usage
 from pocket.objects import Obj, uid_of
+from tests.pocket.api.known import CATALOG
 from tests.pocket.api.live import Cluster
 from tests.pocket.api.running import kubectls
 
@@ -93,7 +94,7 @@ def test_as_other_resources_they_are_only_read(cluster: Cluster) -> None:
 
 def test_discovery_names_the_group_with_its_verbs() -> None:
     assert CATALOG.groups()["metrics.k8s.io"] == ["v1beta1"]
-    listed = discovery.resources("metrics.k8s.io", "v1beta1")
+    listed = discovery.resources(CATALOG, "metrics.k8s.io", "v1beta1")
     assert listed is not None
     assert [(entry["name"], entry["namespaced"], entry["verbs"]) for entry in listed["resources"]] == [
         ("nodes", False, ["get", "list"]), ("pods", True, ["get", "list"]),
