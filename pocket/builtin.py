@@ -70,7 +70,10 @@ def objects(settings: Settings) -> list[Obj]:
                 "namespace": "default",
                 "labels": {"component": "apiserver", "provider": "kubernetes"},
             },
-            "spec": {"ports": [{"name": "https", "port": 443, "targetPort": settings.api_port, "protocol": "TCP"}]},
+            "spec": {
+                "clusterIP": "10.96.0.1",
+                "ports": [{"name": "https", "port": 443, "targetPort": settings.api_port, "protocol": "TCP"}],
+            },
         },
         {
             "apiVersion": "v1",
