@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from graph import stats
 from graph.appenders.istio import of_service
 from graph.cluster import Cluster, Obj, full_host, is_host_of, name_of, namespace_of
+from graph.delegates import WEIGHTS_FROM, merged
 from graph.details import believed
 from graph.queries import ENDS, REQUEST
 from graph.rows import Row
@@ -28,7 +30,7 @@ IN_FORCE_SECONDS = 2
 
 def observe_since(cluster: Cluster, namespace: str, service: str, start: int, end: int, shortest: int) -> int:
     """Where to begin to count: after the last change of routes, if what is left of the window is enough."""
-    changes = [change for one in of_service(cluster, namespace, service) if (change := changed(one)) is not None]
+    changes = [change for one in _of_service(cluster, namespace, service) if (change := changed(one)) is not None]
     since = max([start, *(change + IN_FORCE_SECONDS for change in changes if start < change)])
     return since if end - since >= shortest else start
 
@@ -39,7 +41,7 @@ def describe(cluster: Cluster, namespace: str, service: str, observed: Observed,
     A VirtualService binds a gateway, the mesh, or both: each route is compared with the requests that came its way.
     start: when the window began; since: when the counting of `observed` began (unix seconds).
     """
-    virtual_services = of_service(cluster, namespace, service)
+    virtual_services = _of_service(cluster, namespace, service)
     if not virtual_services:
         return None
     mixed = any((change := changed(one)) is not None and change >= since for one in virtual_services)
@@ -75,6 +77,11 @@ def describe(cluster: Cluster, namespace: str, service: str, observed: Observed,
         "since": since,
         "note": _note(routes, observed, mixed, since > start),
     }
+
+
+def _of_service(cluster: Cluster, namespace: str, service: str) -> list[Obj]:
+    """The VirtualServices that route to a service, with what their delegates say."""
+    return of_service(replace(cluster, virtual_services=merged(cluster.virtual_services)), namespace, service)
 
 
 def observed_query(namespace: str, service: str, seconds: int) -> str:
@@ -130,6 +137,7 @@ def _route(kind: str, route: Obj, virtual_service: Obj, cluster: Cluster) -> Jso
     return {
         "kind": kind,
         "virtualService": name_of(virtual_service),
+        "delegate": route.get(WEIGHTS_FROM),
         "gateways": list(gateways),
         "via": [way for way in WAYS if (way == "mesh") in {gateway == "mesh" for gateway in gateways}],
         "match": _match(route.get("match") or ()),

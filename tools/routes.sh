@@ -5,7 +5,8 @@ source "$(dirname "$0")/lib.sh"
 cd "$root"
 
 existing=$(kubectl -n "$namespace" get virtualservices.networking.istio.io -o name)
-for pair in cmpt756s1:s1-vs cmpt756s2:s2-vs-v1 cmpt756db:db-vs monitoring:monitoring-virtualservice; do
+# Of the music service: the weights before what refers to them.
+for pair in cmpt756s1:s1-vs cmpt756s2-weights:s2-vs-v1 cmpt756s2:s2-vs cmpt756db:db-vs; do
     if ! grep -qx "virtualservice.networking.istio.io/${pair%%:*}" <<<"$existing"; then
         kubectl apply -f "cluster/${pair#*:}.yaml"
     fi

@@ -230,7 +230,7 @@ def test_the_gateways_service_keeps_callers_addresses_and_gives_one() -> None:
 
 
 def test_every_destination_of_the_monitoring_routes_is_a_service_of_a_chart() -> None:
-    (routes,) = OBJECTS["monitoring-virtualservice.yaml"]
+    _, routes = OBJECTS["monitoring-virtualservice.yaml"]
     destinations = [route["destination"] for http in routes["spec"]["http"] for route in http.get("route", ())]
     releases = {"kiali": "kiali", "prometheus": "monitoring", "grafana": "monitoring"}
     for destination in destinations:
@@ -276,7 +276,7 @@ def grafana() -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
 def test_grafana_serves_under_its_path_and_to_viewers() -> None:
     ini = configparser.ConfigParser(interpolation=None)
     ini.read_string("[DEFAULT]\n" + the("monitoring", "ConfigMap", "grafana")["data"]["grafana.ini"])
-    (routes,) = OBJECTS["monitoring-virtualservice.yaml"]
+    _, routes = OBJECTS["monitoring-virtualservice.yaml"]
     prefix = next(http["match"][0]["uri"]["prefix"] for http in routes["spec"]["http"] if http["name"] == "grafana")
     assert urlsplit(ini["server"]["root_url"]).path == f"{prefix}/"
     assert ini["server"]["serve_from_sub_path"] == "true"

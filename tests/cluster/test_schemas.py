@@ -65,9 +65,9 @@ def test_no_finding(tmp_path: Path) -> None:
 def test_the_check_finds_what_is_wrong(tmp_path: Path) -> None:
     """An unknown field, a wrong type and a missing field, in a kind of each project."""
     objects = dict(everything())
-    vs = copy.deepcopy(objects["s2-vs-v1.yaml:VirtualService/cmpt756s2"])
+    vs = copy.deepcopy(objects["s2-vs-v1.yaml:VirtualService/cmpt756s2-weights"])
     vs["spec"]["http"][0]["route"][0]["destination"]["subst"] = "v1"
-    weight = copy.deepcopy(objects["s2-vs-v1.yaml:VirtualService/cmpt756s2"])
+    weight = copy.deepcopy(objects["s2-vs-v1.yaml:VirtualService/cmpt756s2-weights"])
     weight["spec"]["http"][0]["route"][0]["weight"] = "100"
     monitor = copy.deepcopy(objects["s2-sm.yaml:ServiceMonitor/cmpt756s2"])
     monitor["spec"]["endpoints"][0]["interval"] = "30 seconds"

@@ -48,14 +48,12 @@ def documents(file: Path) -> list[Obj]:
 
 
 def music_routes(state: str) -> list[Obj]:
-    """The routes of the music service: the project's files, with the weights of the state."""
+    """The weights of the music service: the project's file, with those of the state."""
     weights = {"canary": (90, 10), "fixed": (90, 10), "operations": (90, 10), "shifted": (0, 100)}.get(state, (100, 0))
-    objects = documents(ROOT / "cluster" / "s2-vs-v1.yaml")
-    for obj in objects:
-        for route in obj["spec"]["http"]:
-            for target, weight in zip(route["route"], weights, strict=True):
-                target["weight"] = weight
-    return objects
+    (obj,) = documents(ROOT / "cluster" / "s2-vs-v1.yaml")
+    for target, weight in zip(obj["spec"]["http"][0]["route"], weights, strict=True):
+        target["weight"] = weight
+    return [obj]
 
 
 def namespace(name: str, **labels: str) -> Obj:

@@ -158,7 +158,7 @@ def test_without_the_kubernetes_api_gateways_are_known_by_name() -> None:
 def changed_cluster() -> Iterator[Cluster]:
     """The music routes were changed a minute before END."""
     cluster = test_golden.cluster("canary")
-    music = next(one for one in cluster.virtual_services if one["metadata"]["name"] == "cmpt756s2")
+    music = next(one for one in cluster.virtual_services if one["metadata"]["name"] == "cmpt756s2-weights")
     music["metadata"]["managedFields"] = [{"time": "2023-11-14T22:12:20Z"}]
     yield cluster
     del music["metadata"]["managedFields"]

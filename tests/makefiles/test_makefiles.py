@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import StandIns
 from tests.tools.test_check_cluster import has_everything
+from tests.tools.test_s2ver import HOST, config_dump
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -68,6 +69,11 @@ def cluster(standins: StandIns) -> StandIns:
     standins.answer("get svc", '{"metadata":{"name":"g"},"spec":{"ports":[{"port":80,"nodePort":8080}]}}')
     standins.answer("get nodes", '{"items":[{"status":{"addresses":[{"type":"InternalIP","address":"127.0.0.1"}]}}]}')
     standins.answer("get secret c756-auth", "secret/c756-auth\n")
+    weights = {"spec": {"http": [{"route": [{"destination": {"host": HOST, "subset": "v1"}, "weight": 100}]}]}}
+    standins.answer("create --dry-run", json.dumps(weights))
+    standins.answer("get deployment cmpt756s2-", "1")
+    standins.answer("get pods -l istio=ingressgateway", "pod/istio-ingressgateway-1\n")
+    standins.answer("config_dump", config_dump({"v1": 100}))
     unknown = "Error from server (NotFound): the server could not find the requested resource\n"
     standins.answer("get --raw /apis/(metrics.k8s.io|security.istio.io)", unknown, 1)
     return standins
@@ -113,7 +119,7 @@ def test_the_same_commands_in_every_cluster(cluster: StandIns, checkout: Path, t
     assert seen[0] == seen[1]
 
 
-@pytest.mark.parametrize("target", ["deploy", "s2", "rollout", "scratch"])
+@pytest.mark.parametrize("target", ["deploy", "s2-code", "rollout", "scratch"])
 def test_make_n_prints_the_same_for_every_cluster(cluster: StandIns, checkout: Path, target: str) -> None:
     """Byte for byte: nothing in k8s.mak asks which cluster it is."""
     said = set()
@@ -148,22 +154,38 @@ def test_deploy_waits_for_every_deployment(cluster: StandIns, checkout: Path) ->
     assert f"kubectl -n c756ns rollout status --timeout=180s {' '.join(names)}" in calls
     applied = [call for call in calls if "apply -f cluster/" in call]
     assert [call.split("cluster/")[1] for call in applied] == [
-        "s1-vs.yaml", "s2-vs-v1.yaml", "db-vs.yaml", "monitoring-virtualservice.yaml",
+        "s1-vs.yaml", "s2-vs-v1.yaml", "s2-vs.yaml", "db-vs.yaml",
     ]  # fmt: skip
 
 
 def test_deploy_leaves_routes_alone_that_are_there(cluster: StandIns, checkout: Path) -> None:
     prebuilt(cluster, checkout, "aws756")
-    names = ("cmpt756s1", "cmpt756s2", "cmpt756s2-mesh", "cmpt756db", "monitoring")
+    names = ("cmpt756s1", "cmpt756s2", "cmpt756s2-mesh", "cmpt756s2-weights", "cmpt756db")
     cluster.answer("get virtualservices", "".join(f"virtualservice.networking.istio.io/{name}\n" for name in names))
     calls = make(cluster, checkout, "deploy")
     assert not any("apply -f cluster/" in call for call in calls)
 
 
+def test_s2_does_what_s2ver_does(cluster: StandIns, checkout: Path) -> None:
+    """Code and routes, in the order that loses nothing; here back to v1, which runs."""
+    prebuilt(cluster, checkout, "aws756")
+    seen = []
+    for command in (("make", "-e", "-f", "k8s.mak", "s2"), ("tools/s2ver.sh", "v1")):
+        cluster.forget()
+        done = cluster.run(*command, cwd=checkout, env={"S2_VER": "v1", "OWNER": "c756"})
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[-1] == "music is served by: v1 100 % (in force at the ingress gateway)"
+        seen.append(cluster.calls)
+    assert seen[0] == seen[1]
+    changes = [call for call in seen[0] if " apply -f" in call]
+    assert changes[0] == "kubectl apply -f cluster/s2-vs-v1.yaml -f cluster/s2-vs.yaml", "the routes first"
+    assert any("name: cmpt756s2-v1" in text for text in cluster.stdin("apply -f -")), "and then the code"
+
+
 def test_s2_deploys_the_version_from_the_environment(cluster: StandIns, checkout: Path) -> None:
     prebuilt(cluster, checkout, "aws756")
     cluster.forget()
-    done = cluster.run("make", "-e", "-f", "k8s.mak", "s2", cwd=checkout, env={"S2_VER": "v2", "OWNER": "c756"})
+    done = cluster.run("make", "-e", "-f", "k8s.mak", "s2-code", cwd=checkout, env={"S2_VER": "v2", "OWNER": "c756"})
     assert done.returncode == 0, done.stderr
     assert "name: cmpt756s2-v2" in cluster.stdin("apply -f -")[-1]
     assert "cmpt756s2:v1" not in cluster.stdin("apply -f -")[-1]

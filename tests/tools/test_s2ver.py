@@ -1,4 +1,4 @@
-"""tools/s2ver.sh: what is done in which order, and what it refuses."""
+"""Switching the music traffic: what is done in which order, and what is refused."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ DUMP = "-c istio-proxy -- pilot-agent request GET config_dump?resource=dynamic_r
 
 def test_forward_deploys_first_and_waits_for_every_gateway(cluster: StandIns, checkout: Path) -> None:
     cluster.answer("config_dump", config_dump({"v1": 90, "v2": 10}))
-    done = cluster.run("tools/s2ver.sh", "v2", cwd=checkout)
+    done = cluster.run("tools/s2-switch.sh", "v2", cwd=checkout)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "music is served by: v1 90 %, v2 10 % (in force at the ingress gateway)"
     assert steps(cluster) == [
-        "make -e --no-print-directory -f k8s.mak s2",
-        "kubectl apply -f cluster/s2-vs-v2.yaml",
+        "make -e --no-print-directory -f k8s.mak s2-code",
+        "kubectl apply -f cluster/s2-vs-v2.yaml -f cluster/s2-vs.yaml",
         f"kubectl -n istio-system exec pod/istio-ingressgateway-1 {DUMP}",
         f"kubectl -n istio-system exec pod/istio-ingressgateway-2 {DUMP}",
     ]
@@ -64,7 +64,7 @@ def test_forward_deploys_first_and_waits_for_every_gateway(cluster: StandIns, ch
 
 def test_back_to_a_version_that_runs_changes_the_routes_first(cluster: StandIns, checkout: Path) -> None:
     cluster.answer("config_dump", config_dump({"v1": 100}))
-    done = cluster.run("tools/s2ver.sh", "v1", cwd=checkout)
+    done = cluster.run("tools/s2-switch.sh", "v1", cwd=checkout)
     assert done.returncode == 0, done.stderr
     assert "served by: v1 100 % (" in done.stdout
     assert [step.split()[1] for step in steps(cluster)] == ["apply", "-n", "-n", "-e"]
@@ -73,7 +73,7 @@ def test_back_to_a_version_that_runs_changes_the_routes_first(cluster: StandIns,
 def test_back_to_a_version_that_is_gone_deploys_it_first(cluster: StandIns, checkout: Path) -> None:
     cluster.answer("config_dump", config_dump({"v1": 100}))
     cluster.answer("get deployment cmpt756s2-v1", "")
-    done = cluster.run("tools/s2ver.sh", "v1", cwd=checkout)
+    done = cluster.run("tools/s2-switch.sh", "v1", cwd=checkout)
     assert steps(cluster)[0].startswith("make")
     # The stand-in for make has started nothing, so the routes must not be applied either.
     assert done.returncode != 0
@@ -83,44 +83,44 @@ def test_back_to_a_version_that_is_gone_deploys_it_first(cluster: StandIns, chec
 
 def test_routes_to_a_version_that_does_not_run_are_refused(cluster: StandIns, checkout: Path) -> None:
     cluster.answer("get deployment cmpt756s2-v1", "")
-    done = cluster.run("tools/s2ver.sh", "v2", cwd=checkout)
+    done = cluster.run("tools/s2-switch.sh", "v2", cwd=checkout)
     assert done.returncode != 0
-    assert "cluster/s2-vs-v2.yaml sends 90 % to v1, which does not run. First: S2_VER=v1 make" in done.stderr
+    assert "cluster/s2-vs-v2.yaml sends 90 % to v1, which does not run. First: tools/s2ver.sh v1" in done.stderr
     assert not any("apply" in step for step in steps(cluster))
 
 
 def test_a_failed_deployment_leaves_the_routes_alone(cluster: StandIns, checkout: Path) -> None:
     cluster.answer("^make", "image does not build\n", 2)
-    done = cluster.run("tools/s2ver.sh", "v2", cwd=checkout)
+    done = cluster.run("tools/s2-switch.sh", "v2", cwd=checkout)
     assert done.returncode != 0
     assert not any("kubectl apply" in step for step in steps(cluster))
 
 
 def test_routes_that_do_not_come_into_force_are_told(cluster: StandIns, checkout: Path) -> None:
     cluster.answer("config_dump", config_dump({"v1": 100}))
-    done = cluster.run("tools/s2ver.sh", "v2", cwd=checkout, env={"WAIT": "1"})
+    done = cluster.run("tools/s2-switch.sh", "v2", cwd=checkout, env={"WAIT": "1"})
     assert done.returncode != 0
     assert 'after 1 s the ingress gateway still serves "v1=100" and not "v1=90 v2=10"' in done.stderr
 
 
 def test_routes_that_a_proxy_refuses_end_it_with_the_reason(cluster: StandIns, checkout: Path) -> None:
     cluster.answer("config_dump", config_dump({"v1": 100}))
-    cluster.answer("get virtualservice/cmpt756s2", "3|3|False|the Envoy of istio-system/gateway refuses it: a(")
-    done = cluster.run("tools/s2ver.sh", "v2", cwd=checkout)
+    cluster.answer("get virtualservice/cmpt756s2-weights", "3|3|False|the Envoy of istio-system/gateway refuses it: a(")
+    done = cluster.run("tools/s2-switch.sh", "v2", cwd=checkout)
     assert done.returncode != 0
     assert "the Envoy of istio-system/gateway refuses it: a(." in done.stderr
-    assert "describe virtualservice/cmpt756s2" in done.stderr
+    assert "describe virtualservice/cmpt756s2-weights" in done.stderr
 
 
 def test_a_refusal_of_an_earlier_version_is_none(cluster: StandIns, checkout: Path) -> None:
     cluster.answer("config_dump", config_dump({"v1": 90, "v2": 10}))
-    cluster.answer("get virtualservice/cmpt756s2", "4|3|False|the Envoy of istio-system/gateway refuses it: a(")
-    assert cluster.run("tools/s2ver.sh", "v2", cwd=checkout).returncode == 0
+    cluster.answer("get virtualservice/cmpt756s2-weights", "4|3|False|the Envoy of istio-system/gateway refuses it: a(")
+    assert cluster.run("tools/s2-switch.sh", "v2", cwd=checkout).returncode == 0
 
 
 @pytest.mark.parametrize("arguments", [("v9",), (), ("v1", "v2"), ("../s2-dpl-v1",)])
 def test_an_unknown_version_lists_the_known(cluster: StandIns, checkout: Path, arguments: tuple[str, ...]) -> None:
-    done = cluster.run("tools/s2ver.sh", *arguments, cwd=checkout)
+    done = cluster.run("tools/s2-switch.sh", *arguments, cwd=checkout)
     assert done.returncode != 0
     assert "Known: v1 v2" in done.stderr
     assert steps(cluster) == []
@@ -128,18 +128,19 @@ def test_an_unknown_version_lists_the_known(cluster: StandIns, checkout: Path, a
 
 def test_known_versions_come_from_the_files(cluster: StandIns, checkout: Path) -> None:
     shutil.copy(checkout / "cluster/s2-dpl-v2.yaml", checkout / "cluster/s2-dpl-v3.yaml")
-    assert "Known: v1 v2 v3" in cluster.run("tools/s2ver.sh", "v9", cwd=checkout).stderr
-    assert "no routes" in cluster.run("tools/s2ver.sh", "v3", cwd=checkout).stderr
+    assert "Known: v1 v2 v3" in cluster.run("tools/s2-switch.sh", "v9", cwd=checkout).stderr
+    assert "no routes" in cluster.run("tools/s2-switch.sh", "v3", cwd=checkout).stderr
 
 
-def test_different_weights_for_gateway_and_mesh_are_told(cluster: StandIns, checkout: Path) -> None:
-    documents = list(yaml.safe_load_all((checkout / "cluster/s2-vs-v2.yaml").read_text()))
-    documents[1]["spec"]["http"][0]["route"] = [{"destination": {"host": HOST, "subset": "v1"}}]
-    cluster.answer("create --dry-run", "".join(json.dumps(document) for document in documents))
-    cluster.answer("config_dump", config_dump({"v1": 90, "v2": 10}))
-    done = cluster.run("tools/s2ver.sh", "v2", cwd=checkout)
-    assert done.returncode == 0
-    assert "the mesh (v1=100) has other weights than the gateway (v1=90 v2=10)" in done.stderr
+def test_s2ver_is_a_short_name_for_a_target(cluster: StandIns, checkout: Path) -> None:
+    assert cluster.run("tools/s2ver.sh", "v2", cwd=checkout).returncode == 0
+    assert cluster.calls == ["make -e --no-print-directory -f k8s.mak s2"]
+    for arguments in ((), ("v2", "v1")):
+        cluster.forget()
+        done = cluster.run("tools/s2ver.sh", *arguments, cwd=checkout)
+        assert done.returncode == 1
+        assert done.stderr == "s2ver.sh: usage: tools/s2ver.sh VERSION. Known: v1 v2\n"
+        assert cluster.calls == []
 
 
 def test_a_cluster_that_does_not_answer(cluster: StandIns, checkout: Path) -> None:
@@ -147,8 +148,10 @@ def test_a_cluster_that_does_not_answer(cluster: StandIns, checkout: Path) -> No
     refused = "memcache.go:265] Unhandled Error\nThe connection to the server 127.0.0.1:20000 was refused\n"
     cluster.answer("config current-context", "pocket\n")
     cluster.answer("get --raw /version", refused, 1)
-    done = cluster.run("tools/s2ver.sh", "v2", cwd=checkout)
+    done = cluster.run("tools/s2-switch.sh", "v2", cwd=checkout)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[0].startswith('s2ver.sh: the cluster of context "pocket" cannot be asked: The conn')
+    assert done.stderr.splitlines()[0].startswith(
+        's2-switch.sh: the cluster of context "pocket" cannot be asked: The conn'
+    )
     assert "make up" in done.stderr
     assert steps(cluster) == []

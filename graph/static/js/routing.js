@@ -40,7 +40,7 @@ export function routing(data) {
   return h('section', { class: 'routing', 'aria-label': 'Configured weights and observed shares' },
     h('h3', { text: 'Routing: configured and observed' }),
     ...(data.routes ?? []).map((/** @type {any} */ route) => h('div', { class: 'route' },
-      h('h4', {}, wayIn(route), h('span', { class: 'tag', text: `VS ${route.virtualService}` })),
+      h('h4', {}, wayIn(route), h('span', { class: 'tag', text: `VS ${route.virtualService}${route.delegate ? ` → ${route.delegate}` : ''}` })),
       h('p', { class: 'match', text: [`Match: ${route.match}`, route.fault && `fault: ${route.fault}`, route.timeout && `timeout: ${route.timeout}`, route.mirror && `mirror: ${route.mirror}`].filter(Boolean).join(' · ') }),
       h('table', {}, h('thead', {}, h('tr', {}, ...['To', 'Weight', 'Observed', `${number((data.confidence ?? 0.95) * 100, 0)}% interval`].map((text) => h('th', { scope: 'col', text })))),
         h('tbody', {}, ...(route.destinations ?? []).flatMap((/** @type {any} */ to) => [

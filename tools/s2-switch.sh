@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# Switch music traffic: tools/s2-switch.sh VERSION, called by `S2_VER=VERSION make -e -f k8s.mak s2` and tools/s2ver.sh.
+#
+# Deploys version VERSION of the music service, applies its weights (cluster/s2-vs-VERSION.yaml), waits until both are in
+# force, and says what is served now. Nothing is lost on the way:
+#   1. no route points at a version before its pods are ready;
+#   2. going back to a version that still runs, the routes come first: the way out does not wait for a build;
+#   3. versions that lose their traffic keep running. Subsets are never removed (cluster/s2-dr.yaml).
+source "$(dirname "$0")/lib.sh"
+cd "$root"
+
+version=${1:-}
+known=$(tools/s2-versions.sh known | xargs)
+if (($# != 1)) || [[ " $known " != *" $version "* ]]; then
+    die "unknown version \"$version\" of s2. Known: $known"
+fi
+weights=cluster/s2-vs-$version.yaml
+[[ -e $weights ]] || die "$weights is not there: version $version has no routes"
+
+require_cluster
+host=cmpt756s2.c756ns.svc.cluster.local
+wanted=$(kubectl create --dry-run=client -o json -f "$weights" | python tools/traffic_split.py wanted "$host")
+[[ -n $wanted ]] || die "$weights has no route to $host"
+
+# Does version $1 have a Deployment with a pod that serves?
+serves() {
+    local available
+    available=$(kubectl -n "$namespace" get deployment "cmpt756s2-$1" --ignore-not-found -o 'jsonpath={.status.availableReplicas}')
+    ((${available:-0} > 0))
+}
+
+deploy() { S2_VER=$version make -e --no-print-directory -f k8s.mak s2-code; }
+
+# First the weights, then what refers to them.
+apply_routes() {
+    local share
+    for share in $wanted; do
+        serves "${share%%=*}" ||
+            die "$weights sends ${share##*=} % to ${share%%=*}, which does not run. First: tools/s2ver.sh ${share%%=*}"
+    done
+    kubectl apply -f "$weights" -f cluster/s2-vs.yaml
+}
+
+# The shares by the configuration that each gateway's Envoy works with at this moment; one line where they agree.
+in_force() {
+    local pod
+    for pod in $(kubectl -n istio-system get pods -l istio=ingressgateway --field-selector=status.phase=Running -o name); do
+        kubectl -n istio-system exec "$pod" -c istio-proxy -- \
+            pilot-agent request GET 'config_dump?resource=dynamic_route_configs' | python tools/traffic_split.py served "$host"
+    done | sort -u
+}
+
+# Ends with the words of the proxy that refuses the weights, where one does (Istio says so in the condition Reconciled).
+end_if_refused() {
+    local state generation seen status message condition='.status.conditions[?(@.type=="Reconciled")]'
+    state=$(kubectl -n "$namespace" get virtualservice/cmpt756s2-weights -o \
+        "jsonpath={.metadata.generation}|{.status.observedGeneration}|{$condition.status}|{$condition.message}")
+    IFS='|' read -r generation seen status message <<<"$state"
+    [[ $status != False || $generation != "$seen" ]] ||
+        die "the weights of $weights are not in force: $message.
+kubectl -n $namespace describe virtualservice/cmpt756s2-weights shows it; mend the file and say it again"
+}
+
+wait_for_routes() {
+    local limit=${WAIT:-60} now=
+    local end=$((SECONDS + limit))
+    until now=$(in_force) && [[ $now == "$wanted" ]]; do
+        end_if_refused
+        ((SECONDS < end)) || die "after $limit s the ingress gateway still serves \"${now//$'\n'/ or }\" and not \"$wanted\".
+Are the routes as $weights and cluster/s2-vs.yaml say? kubectl -n $namespace get virtualservices -o yaml"
+        sleep 0.2
+    done
+}
+
+if [[ $wanted == "$version=100" ]] && serves "$version"; then
+    apply_routes
+    wait_for_routes
+    deploy
+else
+    deploy
+    apply_routes
+    wait_for_routes
+fi
+say "music is served by: $(sed -E 's/=([0-9]+)/ \1 %/g; s/% v/%, v/g' <<<"$wanted") (in force at the ingress gateway)"
