@@ -27,7 +27,7 @@ def test_the_examples_of_the_manual(classpath: str, scripts: Scripts, tmp_path: 
     (compiler,) = (Path(lib).parent / "compiler").glob("*.jar")
     path = os.pathsep.join([classes, *map(str, Path(lib).glob("*.jar"))])
     compiling = [java(), "-jar", str(compiler), "-source", RELEASE, "-target", RELEASE, "-classpath", path]
-    subprocess.run([*compiling, "-d", str(tmp_path / "classes"), *map(str, sources)], check=True, timeout=60)
+    subprocess.run([*compiling, "-d", str(tmp_path / "classes"), *map(str, sources)], check=True, timeout=180)
 
     env = {
         **os.environ, "SIM": "ArrivingSim", "USERS": "5", "BASE_URL": f"http://{scripts.gateway}",
