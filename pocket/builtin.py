@@ -30,7 +30,14 @@ def objects(settings: Settings) -> list[Obj]:
                         "targetPort": 8080,
                         "nodePort": settings.gateway_port,
                         "protocol": "TCP",
-                    }
+                    },
+                    {
+                        "name": "https",
+                        "port": 443,
+                        "targetPort": 8443,
+                        "nodePort": settings.gateway_tls_port,
+                        "protocol": "TCP",
+                    },
                 ],
             },
         },
@@ -53,7 +60,10 @@ def objects(settings: Settings) -> list[Obj]:
                             {
                                 "name": "istio-proxy",
                                 "image": "auto",
-                                "ports": [{"name": "http2", "containerPort": 8080, "protocol": "TCP"}],
+                                "ports": [
+                                    {"name": "http2", "containerPort": 8080, "protocol": "TCP"},
+                                    {"name": "https", "containerPort": 8443, "protocol": "TCP"},
+                                ],
                             }
                         ],
                     },

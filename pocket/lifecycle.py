@@ -175,6 +175,7 @@ def _check_ports(settings: Settings) -> None:
         (settings.api_port, "the API server", "POCKET_PORT_BASE", f"{settings.home}:control"),
         (settings.emulator_port, "the DynamoDB emulator", "POCKET_PORT_BASE", f"{settings.home}:emulator"),
         (settings.prometheus_port, "Prometheus", "POCKET_PORT_BASE", f"{settings.home}:prometheus"),
+        (settings.gateway_tls_port, "the ingress gateway's TLS", "POCKET_PORT_BASE", gateway),
         (settings.gateway_port, "the ingress gateway", "POCKET_GATEWAY_PORT", gateway),
     ):
         if is_free(port) or any(mark.startswith(ours) for mark in marks):

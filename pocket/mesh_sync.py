@@ -21,7 +21,7 @@ from pocket.store import Event, Store
 
 _LOG = logging.getLogger(__name__)
 
-_KINDS = ("Namespace", "Service", "Endpoints", "Gateway", "VirtualService", "DestinationRule", "ServiceEntry")
+_KINDS = ("Namespace", "Service", "Endpoints", "Gateway", "VirtualService", "DestinationRule", "ServiceEntry", "Secret")
 _WAKES = frozenset((*_KINDS, "ServiceMonitor"))
 
 

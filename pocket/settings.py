@@ -44,6 +44,10 @@ class Settings:
         return self.port_base + 2
 
     @property
+    def gateway_tls_port(self) -> int:
+        return self.port_base + 3
+
+    @property
     def pod_ports(self) -> range:
         """Ports from which pods and sidecars get theirs."""
         return range(self.port_base + 10, self.port_base + _SPAN)

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from pocket.mesh import policy, telemetry
+from pocket.mesh import certificates, policy, telemetry
+from pocket.mesh.certificates import Credential
 from pocket.mesh.destination_rules import DestinationRule
 from pocket.mesh.model import ADS, LOCALHOST, Proxy, Resource, Snapshot, Substitute
 from pocket.mesh.names import (
@@ -27,17 +28,28 @@ from pocket.mesh.names import (
     typed,
 )
 from pocket.mesh.registry import Address, MeshService, Port, Protocol, protocol_of, services_of, target_port
-from pocket.objects import matches
+from pocket.objects import Obj, matches
 
 DNS_REFRESH = "60s"  # Istio's default
 LOCAL_CONNECT_TIMEOUT = "1s"  # to the application next door
 
 
 def outbound_clusters(
-    proxy: Proxy, services: Iterable[MeshService], rule: Callable[[MeshService], DestinationRule | None]
+    proxy: Proxy,
+    services: Iterable[MeshService],
+    rule: Callable[[MeshService], DestinationRule | None],
+    secrets: Sequence[Obj] = (),
 ) -> list[Resource]:
     """What a sidecar or a gateway can send to; `rule` gives the DestinationRule of a service."""
     clusters: list[Resource] = []
+
+    def secret(found: DestinationRule | None, rules: policy.Policy) -> Credential | None:
+        """A gateway's, or a sidecar's where the rule says by `workloadSelector` whom it trusts with it."""
+        name = (rules.get("tls") or {}).get("credentialName")
+        if not name or found is None or (proxy.mode != "gateway" and found.spec.get("workloadSelector") is None):
+            return None
+        return certificates.credential(secrets, proxy.namespace, name)
+
     for service in services:
         if service.alias_of is not None:
             clusters += [_external(service, port) for port in service.ports if service.resolves_itself]
@@ -47,11 +59,12 @@ def outbound_clusters(
         first = len(clusters)
         for port in service.ports:
             whole = policy.merge(None, spec.get("trafficPolicy"), port.number)
-            clusters.append(_outbound(proxy, service, port, "", whole, port.addresses))
+            clusters.append(_outbound(proxy, service, port, "", whole, port.addresses, secret(found, whole)))
             for subset in spec.get("subsets") or ():
                 addresses = [a for a in port.addresses if _has(a, subset.get("labels") or {})]
                 narrowed = policy.merge(whole, subset.get("trafficPolicy"), port.number)
-                clusters.append(_outbound(proxy, service, port, subset["name"], narrowed, addresses))
+                credential = secret(found, narrowed)
+                clusters.append(_outbound(proxy, service, port, subset["name"], narrowed, addresses, credential))
         if found:
             for cluster in clusters[first:]:
                 istio = cluster["metadata"]["filter_metadata"]["istio"]
@@ -173,7 +186,13 @@ def _dynamic(cluster: Resource) -> Resource:
 
 
 def _outbound(
-    proxy: Proxy, service: MeshService, port: Port, subset: str, rules: policy.Policy, addresses: Sequence[Address]
+    proxy: Proxy,
+    service: MeshService,
+    port: Port,
+    subset: str,
+    rules: policy.Policy,
+    addresses: Sequence[Address],
+    secret: Credential | None,
 ) -> Resource:
     name = cluster_name(port.number, subset, service.host)
     cluster: Resource = {
@@ -192,7 +211,22 @@ def _outbound(
             cluster |= {"type": "EDS", "eds_cluster_config": {"eds_config": ADS}}
     if not port.is_http:
         cluster["alt_stat_name"] = telemetry.tcp_stat_name(proxy, "source", service, addresses)
-    return cluster
+    return _with_tls(cluster, service, port, rules, secret)
+
+
+def _with_tls(
+    cluster: Resource, service: MeshService, port: Port, rules: policy.Policy, secret: Credential | None
+) -> Resource:
+    """The cluster beginning TLS, where its policy says so."""
+    tls = rules.get("tls") or {}
+    if tls.get("mode") not in ("SIMPLE", "MUTUAL") or (tls.get("credentialName") and secret is None):
+        return cluster
+    options = cluster.setdefault("typed_extension_protocol_options", {}).setdefault(
+        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions", policy.http_options(http2=False)
+    )
+    options |= certificates.client_options(tls, service.subject_names)
+    socket = certificates.client_socket(tls, service.subject_names, secret, http2=port.is_http2)
+    return {**cluster, "transport_socket": socket}
 
 
 def split(clusters: Iterable[Resource]) -> tuple[list[Resource], dict[str, Resource]]:

@@ -51,13 +51,6 @@ DIFFERENCES: Mapping[str, Difference] = {
         "sends plain text, accepts the mode without effect",
         "everything is on one machine, and listens on its loopback interface alone",
     ),
-    "gateway-tls": Difference(
-        "TLS at gateways",
-        "ends it with a certificate, or passes it through by SNI",
-        "refuses it",
-        "pocket has no certificates",
-        ("gw-tls-https", "gw-tls-passthrough"),
-    ),
     "grpc-timeout": Difference(
         "`grpc-timeout` of a request beside a rule's `timeout`",
         "the shorter one ends the call",

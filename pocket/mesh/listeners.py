@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from pocket.mesh import telemetry
+from pocket.mesh.certificates import problem, server_socket, terminates
 from pocket.mesh.clusters import dns_cache, inbound_service, substitute_name
-from pocket.mesh.gateways import gateway_routes_name, gateway_servers
+from pocket.mesh.gateways import Server, gateway_routes_name, gateway_servers, l4_route, sni_routes
 from pocket.mesh.model import ADS, LOCALHOST, GatewayPort, Inbound, Resource
 from pocket.mesh.names import inbound_cluster_name, typed
 from pocket.mesh.outbound import OUTBOUND_ROUTES
@@ -35,7 +36,7 @@ def listeners(view: View) -> list[Resource]:
     """All listeners of a proxy."""
     if view.proxy.mode == "gateway":
         ports = view.proxy.gateway_ports
-        made = [_gateway(view, port) for port in ports if gateway_servers(view, port)]
+        made = [listener for port in ports if (listener := _gateway(view, port))]
     else:
         made = [_outbound(view)]
         targets = substitute_targets(view)
@@ -76,19 +77,65 @@ def _outbound(view: View) -> Resource:
     return _listener("outbound", proxy.outbound_port, [_chain(manager)], direction="OUTBOUND")
 
 
-def _gateway(view: View, port: GatewayPort) -> Resource:
-    proxy = view.proxy
-    manager = _manager(f"gateway_{port.service_port}")
-    manager |= {
-        "rds": route_source(gateway_routes_name(port)),
-        "access_log": telemetry.access_log(proxy, "source"),
+def _gateway(view: View, port: GatewayPort) -> Resource | None:
+    """The listener of a gateway's port; None where no server has anything to say there."""
+    name, chains = f"gateway_{port.service_port}", []
+    servers = gateway_servers(view, port)
+    if servers and servers[0].is_plain_http:
+        chains = [_chain(_gateway_manager(view, port, servers[0]))]
+    else:
+        taken: set[str] = set()  # Envoy refuses a listener in which a name leads to two places: the first has it
+        for server in servers:
+            for names, chain in _gateway_chains(view, port, server):
+                fresh = [one for one in names if one not in taken]
+                taken.update(fresh)
+                if fresh:
+                    everything = "*" in fresh or server.tls is None
+                    chains.append({**chain, **({} if everything else {"filter_chain_match": {"server_names": fresh}})})
+    if not chains:
+        return None
+    listener = _listener(name, port.listen_port, chains, shared=True)
+    if any(server.tls is not None and not server.is_plain_http for server in servers):
+        listener["listener_filters"] = [
+            {
+                "name": "envoy.filters.listener.tls_inspector",
+                "typed_config": typed("envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"),
+            }
+        ]
+    return listener
+
+
+def _gateway_chains(view: View, port: GatewayPort, server: Server) -> list[tuple[list[str], Resource]]:
+    """The filter chains of a server that is not plain HTTP, each with the names that clients ask for by SNI."""
+    stat = f"gateway_{port.service_port}"
+    if not terminates(server.tls):
+        if server.tls is None:
+            clusters = l4_route(view, server)
+            return [(["*"], _tcp_chain(stat, clusters))] if clusters else []
+        return [(names, _tcp_chain(stat, clusters)) for names, clusters in sni_routes(view, server)]
+    tls, secrets, namespace = server.tls or {}, view.snapshot.secrets, view.proxy.namespace
+    if problem(tls, secrets, namespace):
+        return []  # clients cannot connect, as in Istio, until the Secret is there
+    if server.is_https:
+        chain = _chain(_gateway_manager(view, port, server))
+    elif clusters := l4_route(view, server):
+        chain = _tcp_chain(stat, clusters)
+    else:
+        return []
+    socket = server_socket(tls, secrets, namespace, http=server.is_https)
+    return [(server.hosts, {**chain, "transport_socket": socket})]
+
+
+def _gateway_manager(view: View, port: GatewayPort, server: Server) -> dict[str, Any]:
+    return _manager(f"gateway_{port.service_port}") | {
+        "rds": route_source(gateway_routes_name(port, server)),
+        "access_log": telemetry.access_log(view.proxy, "source"),
         "use_remote_address": True,  # x-forwarded-for and -proto start here, whatever the client claims
         "normalize_path": True,
         "merge_slashes": False,
         "upgrade_configs": [{"upgrade_type": "websocket"}],
         "http_filters": [*_request_filters(), _router()],
     }
-    return _listener(f"gateway_{port.service_port}", port.listen_port, [_chain(manager)], shared=True)
 
 
 def _inbound(view: View, inbound: Inbound) -> Resource:

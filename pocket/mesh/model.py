@@ -133,6 +133,7 @@ class Snapshot:
     service_entries: tuple[Obj, ...] = ()
     endpoints: tuple[PodEndpoint, ...] = ()
     manual_endpoints: tuple[Obj, ...] = ()
+    secrets: tuple[Obj, ...] = ()  # certificates of Gateways and DestinationRules
 
 
 ADS: dict[str, Any] = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
@@ -169,4 +170,5 @@ def snapshot_of(objects: Iterable[Obj], endpoints: Iterable[PodEndpoint]) -> Sna
         service_entries=tuple(heaps.get("ServiceEntry", ())),
         endpoints=pods,
         manual_endpoints=tuple(heaps.get("Endpoints", ())),
+        secrets=tuple(heaps.get("Secret", ())),
     )

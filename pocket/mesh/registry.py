@@ -100,6 +100,7 @@ class MeshService:
     headless: bool = False
     alias_of: str | None = None  # of an ExternalName: the host that it leads to in the end
     resolves_itself: bool = False  # of an ExternalName: that host is no service
+    subject_names: tuple[str, ...] = ()  # of a ServiceEntry: whom its server's certificate is for
     aliases: tuple[tuple[str, str], ...] = ()  # name and namespace of each ExternalName that leads here
 
     def port(self, number: int) -> Port | None:
@@ -307,6 +308,7 @@ def _from_entries(host: str, entries: Sequence[Obj], snapshot: Snapshot) -> Mesh
         external=(first["spec"].get("location") or "MESH_EXTERNAL") == "MESH_EXTERNAL",
         virtual_ips=tuple(ip for ip in first["spec"].get("addresses") or () if "/" not in ip),
         from_service=False,
+        subject_names=tuple(first["spec"].get("subjectAltNames") or ()),
     )
 
 

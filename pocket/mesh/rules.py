@@ -242,8 +242,6 @@ def gateway(obj: Obj) -> Iterator[FieldError]:
 def _server_tls(server: Mapping[str, Any], path: str) -> Iterator[FieldError]:
     tls = server.get("tls")
     protocol = server["port"]["protocol"].upper()
-    if protocol not in ("HTTP", "HTTP2", "GRPC", "GRPC-WEB"):
-        yield FieldError(path, f"not supported by pocket: its gateway serves HTTP, not {protocol}")
     if protocol in ("HTTPS", "TLS"):
         if tls is None:
             yield FieldError(path, f"Required value: protocol {protocol} needs TLS settings")

@@ -76,6 +76,7 @@ PROTOCOLS = ("HTTP", "HTTPS", "GRPC", "GRPC-WEB", "HTTP2", "MONGO", "TCP", "TLS"
 """The protocols of a port that Istio knows; the case of the letters does not count."""
 
 _NO_TLS = "pocket has no certificates; TLS passes through as bytes, but is neither begun nor ended by the mesh"
+_NO_FILES = "certificates come from a Secret: use credentialName"
 _ONE_PLACE = "one machine is one locality and one network"
 _PORT = _i(1, 65535)
 _PERCENT = _o({"value": Field("number", low=0, high=100)})
@@ -325,19 +326,14 @@ _OUTLIER_DETECTION = _o(
 
 _CLIENT_TLS = _o(
     {
-        "mode": _e(
-            "DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL",
-            refused_values=dict.fromkeys(("SIMPLE", "MUTUAL"), _NO_TLS),
-        ),
-        **{
-            name: _no(_NO_TLS)
-            for name in (
-                "clientCertificate", "privateKey", "caCertificates", "credentialName", "subjectAltNames", "sni",
-                "insecureSkipVerify", "caCrl",
-            )
-        },
+        "mode": _e("DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL"),
+        "credentialName": _s(),
+        "subjectAltNames": _many(_s()),
+        "sni": _s(),
+        "insecureSkipVerify": _b(),
+        **{name: _no(_NO_FILES) for name in ("clientCertificate", "privateKey", "caCertificates", "caCrl")},
     }
-)  # fmt: skip
+)
 
 _POLICY = {
     "loadBalancer": _LOAD_BALANCER,
@@ -372,8 +368,7 @@ DESTINATION_RULE = _o(
     }
 )
 
-_HTTP_ONLY = "pocket's gateway serves HTTP: use HTTP, HTTP2 or GRPC"
-_TLS_REDIRECT_ONLY = "pocket's gateway has no certificates; only httpsRedirect is honoured"
+_TLS_VERSION = _e("TLS_AUTO", "TLSV1_0", "TLSV1_1", "TLSV1_2", "TLSV1_3")
 
 GATEWAY = _o(
     {
@@ -399,13 +394,27 @@ GATEWAY = _o(
                         "tls": _o(
                             {
                                 "httpsRedirect": _b(),
+                                "mode": _e(
+                                    "PASSTHROUGH", "SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL", "AUTO_PASSTHROUGH",
+                                    "ISTIO_MUTUAL",
+                                    refused_values={
+                                        "AUTO_PASSTHROUGH": "there is no mutual TLS between sidecars to pass through",
+                                        "ISTIO_MUTUAL": "there is no mutual TLS between sidecars",
+                                    },
+                                ),
+                                "credentialName": _s(),
+                                "credentialNames": _many(_s()),
+                                "subjectAltNames": _many(_s()),
+                                "verifyCertificateSpki": _many(_s()),
+                                "verifyCertificateHash": _many(_s()),
+                                "minProtocolVersion": _TLS_VERSION,
+                                "maxProtocolVersion": _TLS_VERSION,
+                                "cipherSuites": _many(_s()),
                                 **{
-                                    name: _no(_TLS_REDIRECT_ONLY)
+                                    name: _no(_NO_FILES)
                                     for name in (
-                                        "mode", "serverCertificate", "privateKey", "caCertificates", "caCrl",
-                                        "credentialName", "credentialNames", "caCertCredentialName", "tlsCertificates",
-                                        "subjectAltNames", "verifyCertificateSpki", "verifyCertificateHash",
-                                        "minProtocolVersion", "maxProtocolVersion", "cipherSuites",
+                                        "serverCertificate", "privateKey", "caCertificates", "caCrl",
+                                        "caCertCredentialName", "tlsCertificates",
                                     )
                                 },
                             }
@@ -447,7 +456,7 @@ SERVICE_ENTRY = _o(
             )
         ),
         "exportTo": _EXPORT_TO,
-        "subjectAltNames": _idle(_many(_s()), "the mesh begins no TLS that would check them"),
+        "subjectAltNames": _many(_s()),
         "workloadSelector": _o({"labels": _LABELS}),
     }
 )

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pocket.mesh.clusters import inbound_clusters, outbound_clusters, split, substitute_clusters
 from pocket.mesh.delegates import with_delegates
-from pocket.mesh.gateways import gateway_routes, gateway_servers
+from pocket.mesh.gateways import all_gateway_routes
 from pocket.mesh.listeners import listeners
 from pocket.mesh.model import EnvoyConfig, Proxy, Resource, Snapshot
 from pocket.mesh.outbound import outbound_routes
@@ -26,13 +26,13 @@ def translate(snapshot: Snapshot, proxy: Proxy) -> EnvoyConfig:
     view = View(snapshot, proxy, services)
     clusters, endpoints = split(
         [
-            *outbound_clusters(proxy, services, view.destination_rule),
+            *outbound_clusters(proxy, services, view.destination_rule, snapshot.secrets),
             *inbound_clusters(snapshot, proxy),
             *substitute_clusters(proxy, services),
         ]
     )
     if proxy.mode == "gateway":
-        routes = [gateway_routes(view, port) for port in proxy.gateway_ports if gateway_servers(view, port)]
+        routes = [made for port in proxy.gateway_ports for made in all_gateway_routes(view, port)]
     else:
         routes = [outbound_routes(view)]
     return EnvoyConfig(_by_name(listeners(view)), _by_name(clusters), endpoints, _by_name(routes))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pocket.mesh.certificates import problem, terminates
 from pocket.mesh.delegates import delegations, is_delegate
 from pocket.mesh.matching import is_catch_all, route_match
 from pocket.mesh.model import Snapshot
@@ -212,11 +213,21 @@ def _gateway(obj: Obj, snapshot: Snapshot) -> Iterator[str]:
     if not any(matches(obj["spec"]["selector"], pod.labels) for pod in snapshot.endpoints):
         wanted = ",".join(f"{key}={value}" for key, value in sorted(obj["spec"]["selector"].items()))
         yield f"spec.selector: no pod has the labels {wanted}: the Gateway has no effect"
+    yield from _certificates(obj, snapshot)
     ports = _gateway_ports(obj, snapshot)
     for index, server in enumerate(obj["spec"]["servers"]):
         if ports and server["port"]["number"] not in ports:
             listed = ", ".join(str(port) for port in sorted(ports))
             yield f"spec.servers[{index}].port.number: the gateway's Service has no such port, only {listed}"
+
+
+def _certificates(obj: Obj, snapshot: Snapshot) -> Iterator[str]:
+    """Servers that end TLS with a Secret that is not there, in the namespace of the gateway's pods."""
+    pods = [pod for pod in snapshot.endpoints if matches(obj["spec"]["selector"], pod.labels)]
+    for index, server in enumerate(obj["spec"]["servers"]):
+        for namespace in sorted({pod.namespace for pod in pods}) if terminates(server.get("tls")) else ():
+            if said := problem(server["tls"], snapshot.secrets, namespace):
+                yield f"spec.servers[{index}].tls: {said}: nobody can connect until it is there"
 
 
 def _gateway_ports(gateway: Obj, snapshot: Snapshot) -> set[int]:

@@ -142,8 +142,8 @@ def http(rule: str) -> str:
         (VS, "{hosts: [a], tcp: [{match: [{sourceSubnet: 10.0.0.0/8}], %s}]}" % ROUTE, "not supported by pocket"),
         (
             "DestinationRule",
-            "{host: a, trafficPolicy: {tls: {mode: SIMPLE}}}",
-            'spec.trafficPolicy.tls.mode: not supported by pocket: "SIMPLE": pocket has no certificates',
+            "{host: a, trafficPolicy: {tls: {mode: MUTUAL}}}",
+            "spec.trafficPolicy.tls.credentialName: Required value: mode MUTUAL needs a client certificate",
         ),
         ("DestinationRule", "{host: a, trafficPolicy: {proxyProtocol: {}}}", "proxyProtocol: not supported by pocket"),
         (
@@ -178,7 +178,7 @@ def http(rule: str) -> str:
         (
             "Gateway",
             "{selector: {a: b}, servers: [{port: {number: 443, name: x, protocol: HTTPS}, hosts: ['*']}]}",
-            "servers[0].tls: not supported by pocket: its gateway serves HTTP, not HTTPS",
+            "servers[0].tls: Required value: protocol HTTPS needs TLS settings",
         ),
         ("Gateway", "{selector: {a: b}, servers: []}", "spec.servers: Required value"),
         ("Gateway", "{selector: {}, servers: [{port: {number: 80, name: x, protocol: HTTP}, hosts: [a]}]}", "selector"),
@@ -197,7 +197,24 @@ def http(rule: str) -> str:
             "Gateway",
             "{selector: {a: b}, servers: [{port: {number: 80, name: x, protocol: HTTP}, hosts: [a],"
             " tls: {mode: SIMPLE, credentialName: c}}]}",
-            "servers[0].tls.credentialName: not supported by pocket",
+            "servers[0].tls: Invalid value: protocol HTTP can have httpsRedirect only",
+        ),
+        (
+            "Gateway",
+            "{selector: {a: b}, servers: [{port: {number: 443, name: x, protocol: HTTPS}, hosts: [a], tls: {mode: SIMPLE}}]}",
+            "servers[0].tls.credentialName: Required value: mode SIMPLE needs a certificate",
+        ),
+        (
+            "Gateway",
+            "{selector: {a: b}, servers: [{port: {number: 443, name: x, protocol: TLS}, hosts: [a],"
+            " tls: {mode: AUTO_PASSTHROUGH}}]}",
+            'not supported by pocket: "AUTO_PASSTHROUGH"',
+        ),
+        (
+            "Gateway",
+            "{selector: {a: b}, servers: [{port: {number: 443, name: x, protocol: HTTPS}, hosts: [a],"
+            " tls: {mode: SIMPLE, serverCertificate: /a, privateKey: /b}}]}",
+            "not supported by pocket: certificates come from a Secret",
         ),
         ("ServiceEntry", "{hosts: [a.com], resolution: DYNAMIC_DNS}", "DYNAMIC_DNS is for wildcards"),
         (

@@ -30,7 +30,7 @@ def test_the_table_names_each_kind_of_answer() -> None:
     assert "| VirtualService | honoured |" in table
     assert "| VirtualService | refused: every source is 127.0.0.1 | `tcp[].match[].sourceSubnet` |" in table
     assert "| ServiceEntry | no effect:" in table
-    assert "{SIMPLE, MUTUAL}" in table
+    assert "`servers[].tls.mode: AUTO_PASSTHROUGH`" in table
 
 
 def test_the_same_policy_is_listed_once() -> None:
