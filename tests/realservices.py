@@ -85,6 +85,11 @@ class Process:
         assert self.popen is not None
         self.popen.send_signal(number)
 
+    @property
+    def pid(self) -> int:
+        assert self.popen is not None
+        return self.popen.pid
+
     def wait(self, seconds: float = 40) -> int:
         assert self.popen is not None
         return self.popen.wait(seconds)
