@@ -13,7 +13,7 @@ from typing import Any
 from flask import Flask, Response, jsonify, request
 
 from db.config import DbConfig
-from db.dynamo import new_client
+from db.dynamo import item_client, new_client
 from db.objtypes import ObjType, objtype_named
 from db.store import Store
 from servicekit import openapi
@@ -33,7 +33,7 @@ def create_app(config: DbConfig | None = None) -> Flask:
     """The service; its settings come from the environment unless given. Raises ConfigError."""
     config = config or DbConfig.from_env()
     quick = replace(config.dynamo, connect_timeout=PROBE_TIMEOUT, read_timeout=PROBE_TIMEOUT, attempts=1, pool_size=2)
-    store = Store(new_client(config.dynamo), new_client(quick), config.dynamo.table_suffix)
+    store = Store(item_client(config.dynamo), new_client(quick), config.dynamo.table_suffix)
     loader_token = config.loader_token
     app = new_app(
         service=SERVICE,

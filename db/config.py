@@ -8,6 +8,8 @@ from typing import Self
 
 from servicekit.config import BaseConfig, Env
 
+CLIENTS = ("lean", "boto3")  # see db.lean
+
 
 @dataclass(frozen=True)
 class DynamoConfig:
@@ -20,11 +22,12 @@ class DynamoConfig:
     read_timeout: float = 5.0  # seconds
     attempts: int = 3  # how often one call is tried in all: throttling, 5xx, lost connections
     pool_size: int = 64
+    client: str = "lean"  # one of CLIENTS
     has_credentials: bool = False
 
     @classmethod
     def read(cls, env: Env) -> Self:
-        """Reads DYNAMODB_URL, AWS_REGION, TABLE_SUFFIX, DYNAMODB_{CONNECT_TIMEOUT,READ_TIMEOUT,ATTEMPTS,POOL_SIZE}."""
+        """Reads DYNAMODB_URL, AWS_REGION, TABLE_SUFFIX, DYNAMODB_{CONNECT_TIMEOUT,READ_TIMEOUT,ATTEMPTS,...}."""
         return cls(
             table_suffix=env.required("TABLE_SUFFIX", "it ends the tables' names, as in Music-SUFFIX; see config.mak"),
             region=env.text("AWS_REGION") or env.text("AWS_DEFAULT_REGION", "us-west-2"),
@@ -33,6 +36,7 @@ class DynamoConfig:
             read_timeout=env.number("DYNAMODB_READ_TIMEOUT", 5.0, 0.01, 300),
             attempts=env.integer("DYNAMODB_ATTEMPTS", 3, 1, 20),
             pool_size=env.integer("DYNAMODB_POOL_SIZE", 64, 1, 4096),
+            client=env.choice("DYNAMODB_CLIENT", CLIENTS),
             has_credentials=bool(env.text("AWS_ACCESS_KEY_ID")),
         )
 

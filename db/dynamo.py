@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, NoCredentialsError, ReadTimeoutError
+from botocore.session import Session
 
 from db.config import DynamoConfig
+from db.lean import LeanDynamo
 from servicekit.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -40,11 +43,25 @@ _NOT_ALLOWED = frozenset(
 )
 
 
-def new_client(config: DynamoConfig) -> DynamoDBClient:
-    """A client for AWS, or for the emulator at `config.endpoint` (which takes any credentials)."""
-    made_up = "emulator" if config.endpoint and not config.has_credentials else None
+def item_client(config: DynamoConfig) -> LeanDynamo | DynamoDBClient:
+    """A client for the operations on items: the lean one, unless boto3 is asked for or there is to be one try only."""
+    if config.client == "boto3" or config.attempts == 1:
+        return new_client(config)
+    session = _session(config)
+    return LeanDynamo(config, new_client(replace(config, attempts=config.attempts - 1), session), session)
+
+
+def _session(config: DynamoConfig) -> Session:
     # A session of its own: boto3's module-level one is shared by everybody.
-    client: DynamoDBClient = boto3.session.Session().client(
+    session = Session()
+    if config.endpoint and not config.has_credentials:
+        session.set_credentials("emulator", "emulator")
+    return session
+
+
+def new_client(config: DynamoConfig, session: Session | None = None) -> DynamoDBClient:
+    """A client for AWS, or for the emulator at `config.endpoint` (which takes any credentials)."""
+    client: DynamoDBClient = boto3.session.Session(botocore_session=session or _session(config)).client(
         "dynamodb",
         region_name=config.region,
         endpoint_url=config.endpoint or None,
@@ -58,8 +75,6 @@ def new_client(config: DynamoConfig) -> DynamoDBClient:
             # The emulator stands on this machine's loopback: a sidecar's HTTP proxy must not come between.
             proxies={} if config.endpoint else None,
         ),
-        aws_access_key_id=made_up,
-        aws_secret_access_key=made_up,
     )
     return client
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from db.dynamo import dynamo_errors
+from db.lean import LeanDynamo
 from db.objtypes import OBJTYPES, ObjType
 from db.values import attributes, item_from_dynamo
 from servicekit.errors import ServiceError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 class Store:
     """Items by kind and key. `probe` is a second client with short timeouts, for readiness."""
 
-    def __init__(self, client: DynamoDBClient, probe: DynamoDBClient, table_suffix: str) -> None:
+    def __init__(self, client: LeanDynamo | DynamoDBClient, probe: DynamoDBClient, table_suffix: str) -> None:
         self._client = client
         self._probe = probe
         self._suffix = table_suffix

@@ -89,8 +89,8 @@ def _from_number(text: str) -> int | float:
     return int(number) if number == number.to_integral_value() else float(number)
 
 
-def _base64(raw: bytes) -> str:
-    return base64.b64encode(raw).decode("ascii")
+def _base64(raw: bytes | str) -> str:
+    return raw if isinstance(raw, str) else base64.b64encode(raw).decode("ascii")  # boto3 decodes it, db.lean does not
 
 
 def item_from_dynamo(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from flask import Flask, Response, jsonify
 
 from servicekit import auth, openapi
 from servicekit.auth import Tokens, token_required
-from servicekit.body import identifier, json_object, text_fields
+from servicekit.body import identifier, json_object, json_response, text_fields
 from servicekit.config import FrontConfig
 from servicekit.datastore import Datastore
 from servicekit.errors import ServiceError
@@ -42,7 +42,7 @@ def create_app(config: FrontConfig | None = None) -> Flask:
     @app.get(f"{PREFIX}/<user_id>")
     @token_required
     def get_user(user_id: str) -> Response:
-        return jsonify(datastore.read("user", identifier(user_id, "user_id")))
+        return json_response(datastore.read("user", identifier(user_id, "user_id")))
 
     @app.put(f"{PREFIX}/<user_id>")
     @token_required

@@ -18,6 +18,7 @@ ALGORITHM = "HS256"
 # RFC 6750 section 2.1: one word, one space, one b64token; the scheme's name ignores case (RFC 9110 section 11.1).
 _BEARER = re.compile(r"Bearer ([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
 _EXTENSION = "servicekit.auth"
+_REMEMBERED = 4096  # tokens; one that is remembered costs about 1 KiB
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -27,6 +28,7 @@ class Tokens:
 
     def __init__(self, config: AuthConfig) -> None:
         self._config = config
+        self._verified: dict[str, dict[str, Any]] = {}
 
     def issue(self, user_id: str, now: float | None = None) -> str:
         """A token for `user_id` that is valid from `now` (seconds since 1970) for the configured lifetime."""
@@ -35,7 +37,13 @@ class Tokens:
         return jwt.encode(claims, self._config.secret, ALGORITHM)
 
     def verify(self, token: str) -> dict[str, Any]:
-        """The claims of `token`; raises ServiceError 401 where it is forged, expired or no token at all."""
+        """The claims of `token`; raises ServiceError 401 where it is forged, expired or no token at all.
+
+        What was verified once is remembered until it expires. A new key means a new process, which remembers nothing.
+        """
+        known = self._verified.get(token)
+        if known and known["exp"] > time.time():
+            return known
         try:
             claims: dict[str, Any] = jwt.decode(
                 token, self._config.secret, algorithms=[ALGORITHM], options={"require": ["exp", "sub"]}
@@ -44,6 +52,9 @@ class Tokens:
             raise ServiceError(401, "the token has expired: log in again") from None
         except (jwt.InvalidTokenError, ValueError, TypeError):  # PyJWT lets these two through for odd payloads
             raise ServiceError(401, "the token is not valid") from None
+        if len(self._verified) >= _REMEMBERED:
+            self._verified.clear()
+        self._verified[token] = claims
         return claims
 
 

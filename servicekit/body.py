@@ -1,4 +1,4 @@
-"""Request bodies and parameters: read strictly, refused with the name of the field that is wrong."""
+"""Bodies and parameters: requests' are read strictly, and refused with the name of the field that is wrong."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from flask import request
+from flask import Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from servicekit.errors import ServiceError
@@ -29,6 +29,11 @@ def json_object() -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ServiceError(400, "the body must be a JSON object")
     return value
+
+
+def json_response(content: bytes) -> Response:
+    """JSON that is written already, as the answer to this request."""
+    return Response(content, mimetype="application/json")
 
 
 def _raw_body() -> bytes:

@@ -47,6 +47,13 @@ class Env:
             self._problems.append(f"{name} has fewer than {MIN_SECRET_BYTES} bytes: {cure}")
         return value
 
+    def choice(self, name: str, allowed: tuple[str, ...]) -> str:
+        """One of the words `allowed`, the first where it is unset."""
+        value = self.text(name, allowed[0])
+        if value not in allowed:
+            self._problems.append(f"{name}={value!r} is none of {', '.join(allowed)}")
+        return value
+
     def number(self, name: str, default: float, low: float, high: float) -> float:
         """A decimal number from `low` to `high`, both included."""
         raw = self.text(name)

@@ -15,16 +15,13 @@ from __future__ import annotations
 import json
 import math
 import time
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
-
-import requests
-from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies
+from urllib.parse import urlencode
 
 from servicekit import trace
 from servicekit.config import UpstreamConfig
 from servicekit.errors import ServiceError
+from servicekit.wire import NoConnection, ReadTimeout, Wire, WireError
 
 PREFIX = "/api/v1/datastore"
 # seconds: below the 3 s after which the probes give up, above the 2 s by which the exercise db-vs-delay slows calls
@@ -33,22 +30,23 @@ HEARD_SECONDS = 5.0  # so long after a good answer to a real call, readiness nee
 _PASSED_ON = frozenset({400, 404, 413})
 _UNAVAILABLE = frozenset({429, 503})
 
+_Body = tuple[bytes, dict[str, Any]]  # an answer as it came, and what it says
+
 
 class Datastore:
     """The datastore service. Every method raises ServiceError as the table above says."""
 
     def __init__(self, config: UpstreamConfig) -> None:
-        self._base = config.url + PREFIX
-        self._timeout = (config.connect_timeout, config.read_timeout)
-        self._session = _session(config)
+        self._wire = Wire(config.url, config.connect_timeout, config.read_timeout, config.pool_size)
+        self._probe = Wire(config.url, READINESS_TIMEOUT, READINESS_TIMEOUT, 1)
         self._heard = -math.inf  # when db last answered well
 
-    def read(self, objtype: str, objkey: str) -> dict[str, Any]:
-        """`{"Items": [item], "Count": 1}`; 404 where there is no such item."""
+    def read(self, objtype: str, objkey: str) -> bytes:
+        """The JSON `{"Items": [item], "Count": 1}` as db wrote it; 404 where there is no such item."""
         return _page(self._call("GET", "/read", {"objtype": objtype, "objkey": objkey}))
 
-    def list(self, objtype: str, limit: int, start: str | None) -> dict[str, Any]:
-        """At most `limit` items after the one with key `start`: `{"Items": [...], "Count": n}`."""
+    def list(self, objtype: str, limit: int, start: str | None) -> bytes:
+        """At most `limit` items after the one with key `start`: the JSON `{"Items": [...], "Count": n}`."""
         query = {"objtype": objtype, "limit": str(limit)}
         if start is not None:
             query["start"] = start
@@ -56,7 +54,7 @@ class Datastore:
 
     def write(self, objtype: str, attributes: dict[str, str]) -> str:
         """Stores a new item and returns the key that db gave it."""
-        answer = self._call("POST", "/write", {}, {"objtype": objtype, **attributes})
+        _, answer = self._call("POST", "/write", {}, {"objtype": objtype, **attributes})
         key = answer.get(f"{objtype}_id")
         if not isinstance(key, str):
             raise ServiceError(502, "the datastore answered a write without the new key")
@@ -74,70 +72,38 @@ class Datastore:
         """Returns where db is ready; raises ServiceError with what it lacks otherwise."""
         if time.monotonic() - self._heard < HEARD_SECONDS:
             return
-        self._ask("GET", "/readiness", {}, None, (READINESS_TIMEOUT, READINESS_TIMEOUT))
+        _ask(self._probe, "GET", "/readiness", {})
 
-    def _call(
-        self, method: str, path: str, query: dict[str, str], body: dict[str, str] | None = None
-    ) -> dict[str, Any]:
+    def _call(self, method: str, path: str, query: dict[str, str], body: dict[str, str] | None = None) -> _Body:
         try:
-            answer = self._ask(method, path, query, body, self._timeout)
+            answer = _ask(self._wire, method, path, query, body)
         except ServiceError as error:
             self._heard = -math.inf if error.status >= 500 else time.monotonic()
             raise
         self._heard = time.monotonic()
         return answer
 
-    def _ask(
-        self, method: str, path: str, query: dict[str, str], body: dict[str, str] | None, timeout: tuple[float, float]
-    ) -> dict[str, Any]:
-        try:
-            response = self._send(method, path, query, body, timeout)
-        except requests.Timeout as error:
-            if isinstance(error, requests.ConnectTimeout):
-                raise ServiceError(503, "the datastore is not available: no connection in time") from error
-            raise ServiceError(504, "the datastore did not answer in time") from error
-        except requests.ConnectionError as error:
-            raise ServiceError(503, "the datastore is not available: no connection, or it was cut") from error
-        except requests.RequestException as error:  # broken chunks, a body that is not what its encoding says
-            raise ServiceError(502, "the datastore's answer could not be read") from error
-        return _answer(response.status_code, response.content)
 
-    def _send(
-        self, method: str, path: str, query: dict[str, str], body: dict[str, str] | None, timeout: tuple[float, float]
-    ) -> requests.Response:
-        def once() -> requests.Response:
-            return self._session.request(
-                method,
-                self._base + path,
-                params=query,
-                json=body,
-                headers=trace.outgoing(),
-                timeout=timeout,
-                allow_redirects=False,
-            )
-
-        try:
-            return once()
-        except requests.ConnectionError as error:
-            # The server may close an idle connection in the moment in which we use it. Only a read may be sent twice.
-            if method != "GET" or isinstance(error, requests.Timeout):
-                raise
-            return once()
+def _ask(wire: Wire, method: str, path: str, query: dict[str, str], body: dict[str, str] | None = None) -> _Body:
+    fields = "".join([f"{name}: {value}\r\n" for name, value in trace.outgoing().items()])
+    content = b""
+    if body is not None:
+        content = json.dumps(body).encode()
+        fields += "Content-Type: application/json\r\n"
+    target = f"{PREFIX}{path}?{urlencode(query)}" if query else PREFIX + path
+    try:
+        # Only a read may be sent twice: the server may close an idle connection in the moment in which we use it.
+        answer = wire.call(method, target, fields, content, repeat=method == "GET")
+    except NoConnection as error:
+        raise ServiceError(503, "the datastore is not available: no connection, or it was cut") from error
+    except ReadTimeout as error:
+        raise ServiceError(504, "the datastore did not answer in time") from error
+    except WireError as error:  # broken chunks, a body that ends too early
+        raise ServiceError(502, "the datastore's answer could not be read") from error
+    return _answer(answer.status, answer.body)
 
 
-def _session(config: UpstreamConfig) -> requests.Session:
-    session = requests.Session()
-    # Read the proxy variables once (a sidecar may be one), not on every call, which is slow.
-    session.proxies.update(get_environ_proxies(config.url))
-    session.trust_env = False
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    adapter = HTTPAdapter(pool_connections=4, pool_maxsize=config.pool_size, max_retries=0)
-    session.mount("http://", adapter)
-    session.mount("https://", adapter)
-    return session
-
-
-def _answer(status: int, content: bytes) -> dict[str, Any]:
+def _answer(status: int, content: bytes) -> _Body:
     """What an answer of db means for our caller, as the table at the top says."""
     try:
         body = json.loads(content)
@@ -148,7 +114,7 @@ def _answer(status: int, content: bytes) -> dict[str, Any]:
     if 200 <= status < 300:
         if not isinstance(body, dict):
             raise ServiceError(502, "the datastore's answer is not a JSON object")
-        return body
+        return content, body
     if status in _PASSED_ON:
         raise ServiceError(status, reason)
     if status in _UNAVAILABLE:
@@ -158,8 +124,9 @@ def _answer(status: int, content: bytes) -> dict[str, Any]:
     raise ServiceError(502, f"the datastore failed: {reason}")
 
 
-def _page(answer: dict[str, Any]) -> dict[str, Any]:
-    items = answer.get("Items")
-    if not isinstance(items, list) or answer.get("Count") != len(items):
+def _page(answer: _Body) -> bytes:
+    content, body = answer
+    items = body.get("Items")
+    if not isinstance(items, list) or body.get("Count") != len(items):
         raise ServiceError(502, "the datastore's answer has no Items with their Count")
-    return {"Items": items, "Count": len(items)}
+    return content

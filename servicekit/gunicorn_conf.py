@@ -74,9 +74,9 @@ logconfig_dict = _values["logconfig_dict"]
 worker_class = "servicekit.worker.DrainingWorker"
 worker_tmp_dir = tempfile.gettempdir()  # gunicorn's heartbeat file
 control_socket_disable = True  # its place is under HOME, which several services may share
-accesslog = None  # servicekit.logs writes one line per request, with its id
 backlog = 2048
 limit_request_line = 8190  # bytes, the most that gunicorn allows; ids in a query are up to 255 characters
+accesslog = None  # servicekit.logs writes one line per request, with its id
 
 if workers > 1:
     # Before anything imports prometheus_client, which chooses its storage at import.

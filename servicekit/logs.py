@@ -8,7 +8,8 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, g
+from flask.globals import request_ctx
 
 from servicekit import trace
 
@@ -30,11 +31,20 @@ class JsonFormatter(logging.Formatter):
         line.update(getattr(record, "fields", {}))
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        return _encode(line)
+
+
+_encode = json.JSONEncoder(default=str).encode  # json.dumps would make one for each line
 
 
 def log_config(level: str) -> dict[str, Any]:
-    """What logging.config.dictConfig takes: everything, gunicorn's own lines included, as JSON to standard output."""
+    """What logging.config.dictConfig takes: everything, gunicorn's own lines included, as JSON to standard output.
+
+    What no line shows is not looked up either: where in the code it was written, and by which thread and process
+    (https://docs.python.org/3/howto/logging.html#optimization).
+    """
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -59,12 +69,13 @@ def install(app: Flask, service: str, version: str) -> None:
 
     @app.after_request
     def finish(response: Response) -> Response:
-        if request.endpoint not in quiet:
+        now = request_ctx.request  # not the proxy, which looks it up for each attribute
+        if now.endpoint not in quiet:
             fields = {
                 "service": service,
                 "version": version,
-                "method": request.method,
-                "path": request.path,
+                "method": now.method,
+                "path": now.path,
                 "status": response.status_code,
                 "ms": round((time.perf_counter() - g.started) * 1000, 2),
             }

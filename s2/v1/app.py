@@ -6,7 +6,7 @@ from flask import Flask, Response, jsonify
 
 from servicekit import auth, openapi
 from servicekit.auth import Tokens, token_required
-from servicekit.body import argument, identifier, integer_argument, json_object, text_fields
+from servicekit.body import argument, identifier, integer_argument, json_object, json_response, text_fields
 from servicekit.config import FrontConfig
 from servicekit.datastore import Datastore
 from servicekit.service import new_app
@@ -38,7 +38,7 @@ def create_app(config: FrontConfig | None = None, version: str = "v1") -> Flask:
         """A page of songs. The next one starts after the last music_id of this one; a short page is the last."""
         limit = integer_argument("limit", PAGE, 1, MAX_PAGE)
         start = argument("start", "")
-        return jsonify(datastore.list("music", limit, identifier(start, "start") if start else None))
+        return json_response(datastore.list("music", limit, identifier(start, "start") if start else None))
 
     @app.post(f"{PREFIX}/")
     @token_required
@@ -49,7 +49,7 @@ def create_app(config: FrontConfig | None = None, version: str = "v1") -> Flask:
     @app.get(f"{PREFIX}/<music_id>")
     @token_required
     def get_song(music_id: str) -> Response:
-        return jsonify(datastore.read("music", identifier(music_id, "music_id")))
+        return json_response(datastore.read("music", identifier(music_id, "music_id")))
 
     @app.delete(f"{PREFIX}/<music_id>")
     @token_required

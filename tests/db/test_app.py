@@ -10,20 +10,20 @@ import pytest
 from flask.testing import FlaskClient
 
 from db.app import create_app
-from db.config import DbConfig, DynamoConfig
+from db.config import CLIENTS, DbConfig, DynamoConfig
 from tests.realservices import LOADER_TOKEN, SUFFIX, Chain, bearer
 
 P = "/api/v1/datastore"
 
 
 def config(url: str, suffix: str = SUFFIX, **settings: Any) -> DbConfig:
-    dynamo = DynamoConfig(endpoint=url, table_suffix=suffix, attempts=1, **settings)
+    dynamo = DynamoConfig(endpoint=url, table_suffix=suffix, attempts=2, **settings)
     return DbConfig(loader_token=LOADER_TOKEN, dynamo=dynamo)
 
 
-@pytest.fixture(scope="module")
-def client(chain: Chain) -> FlaskClient:
-    return create_app(config(chain.emulator.url)).test_client()
+@pytest.fixture(scope="module", params=CLIENTS)
+def client(chain: Chain, request: pytest.FixtureRequest) -> FlaskClient:
+    return create_app(config(chain.emulator.url, client=request.param)).test_client()
 
 
 def write(client: FlaskClient, **attributes: Any) -> str:
@@ -137,14 +137,15 @@ def test_keys_of_odd_characters(client: FlaskClient) -> None:
 
 
 def test_load_needs_the_loaders_credential(client: FlaskClient) -> None:
-    body = {"objtype": "music", "uuid": "load-1", "Artist": "A"}
+    key = f"load-{uuid.uuid4()}"
+    body = {"objtype": "music", "uuid": key, "Artist": "A"}
     for headers in ({}, bearer("x" * 40), bearer(LOADER_TOKEN + "x"), {"Authorization": f"Basic {LOADER_TOKEN}"}):
         error(client.post(f"{P}/load", json=body, headers=headers), 401)
-    error(read(client, "load-1"), 404)
+    error(read(client, key), 404)
     for _ in range(2):
         answer = client.post(f"{P}/load", json=body, headers=bearer(LOADER_TOKEN))
-        assert (answer.status_code, answer.get_json()) == (200, {"music_id": "load-1"})
-    assert read(client, "load-1").get_json()["Items"] == [{"music_id": "load-1", "Artist": "A"}]
+        assert (answer.status_code, answer.get_json()) == (200, {"music_id": key})
+    assert read(client, key).get_json()["Items"] == [{"music_id": key, "Artist": "A"}]
 
 
 @pytest.mark.parametrize("more", [{}, {"uuid": 1}, {"uuid": ""}, {"uuid": "x" * 256}, {"uuid": "x", "music_id": "y"}])

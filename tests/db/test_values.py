@@ -45,9 +45,7 @@ def test_sets_and_bytes_of_others_are_shown() -> None:
     assert item_from_dynamo(item) == {"a": ["x"], "b": [1, 1.5], "c": "AA==", "d": ["AQ=="], "e": 2}
 
 
-@pytest.mark.parametrize(
-    "body", [{}, {"": 1}, {"x" * 256: 1}, {str(n): n for n in range(MAX_ATTRIBUTES + 1)}]
-)
+@pytest.mark.parametrize("body", [{}, {"": 1}, {"x" * 256: 1}, {str(n): n for n in range(MAX_ATTRIBUTES + 1)}])
 def test_impossible_attributes_are_400(body: dict[str, Any]) -> None:
     with pytest.raises(ServiceError) as error:
         attributes(body)

@@ -110,3 +110,28 @@ def test_command_without_secret_says_what_is_missing() -> None:
     assert made.returncode == 2
     assert made.stdout == ""
     assert "JWT_SECRET is not set" in made.stderr
+
+
+def test_a_token_that_is_remembered_still_ends() -> None:
+    tokens = Tokens(AuthConfig(SECRET, lifetime=60))
+    end = time.time() + 1.5
+    token = tokens.issue("u", now=end - 60)
+    assert tokens.verify(token) is tokens.verify(token), "the second time it need not be verified"
+    while time.time() < end:
+        time.sleep(0.05)
+    with pytest.raises(ServiceError, match="expired"):
+        tokens.verify(token)
+
+
+def test_what_is_remembered_is_bounded_and_belongs_to_one_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "_REMEMBERED", 3)
+    tokens = Tokens(AuthConfig(SECRET, lifetime=60))
+    issued = [tokens.issue(f"u{number}") for number in range(10)]
+    for token in issued:
+        tokens.verify(token)
+        assert len(tokens._verified) <= 3
+    with pytest.raises(ServiceError):
+        tokens.verify("forged")
+    assert "forged" not in tokens._verified
+    with pytest.raises(ServiceError):
+        Tokens(AuthConfig("another key of more than thirty-two bytes")).verify(issued[-1])

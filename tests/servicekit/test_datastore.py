@@ -6,8 +6,6 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -17,58 +15,18 @@ from servicekit import trace
 from servicekit.config import UpstreamConfig
 from servicekit.datastore import Datastore
 from servicekit.errors import ServiceError
+from tests.answering import Answering, answering, cut
 
 PAGE = {"Items": [{"music_id": "1"}], "Count": 1}
 
 
-@dataclass
-class Db:
-    """What the server answers, and what it was asked."""
-
-    url: str = ""
-    status: int = 200
-    body: bytes = b"{}"
-    asked: list[tuple[str, str]] = field(default_factory=list)
-    headers: list[dict[str, str]] = field(default_factory=list)
-    connections: set[Any] = field(default_factory=set)
-    before: Callable[[BaseHTTPRequestHandler], bool] = lambda handler: True
-
-
 @pytest.fixture
-def db() -> Iterator[Db]:
-    state = Db()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def answer(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            state.asked.append((self.command, self.path))
-            state.headers.append({k.lower(): v for k, v in self.headers.items()})
-            state.connections.add(self.client_address)
-            if state.before(self):
-                self.send_response(state.status)
-                self.send_header("Content-Length", str(len(state.body)))
-                self.end_headers()
-                self.wfile.write(state.body)
-
-        do_GET = do_POST = do_PUT = do_DELETE = answer
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    state.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    yield state
-    server.shutdown()
-    server.server_close()
-    thread.join()
+def db() -> Iterator[Answering]:
+    with answering() as server:
+        yield server
 
 
-def client(db: Db, **settings: Any) -> Datastore:
+def client(db: Answering, **settings: Any) -> Datastore:
     return Datastore(UpstreamConfig(db.url, **settings))
 
 
@@ -78,22 +36,15 @@ def failure(call: Callable[[], object]) -> ServiceError:
     return error.value
 
 
-def cut(handler: BaseHTTPRequestHandler) -> bool:
-    """Closes the connection instead of an answer."""
-    handler.close_connection = True
-    handler.connection.shutdown(socket.SHUT_RDWR)
-    return False
-
-
-def test_keys_and_values_arrive_as_they_are(db: Db) -> None:
+def test_keys_and_values_arrive_as_they_are(db: Answering) -> None:
     db.body = json.dumps(PAGE).encode()
     key = "a b/../c?d=e&f#g%20é\x00"
-    assert client(db).read("music", key) == PAGE
+    assert json.loads(client(db).read("music", key)) == PAGE
     (_, path), *_ = db.asked
     assert path == "/api/v1/datastore/read?objtype=music&objkey=a+b%2F..%2Fc%3Fd%3De%26f%23g%2520%C3%A9%00"
 
 
-def test_connections_are_used_again(db: Db) -> None:
+def test_connections_are_used_again(db: Answering) -> None:
     db.body = json.dumps(PAGE).encode()
     datastore = client(db)
     for _ in range(5):
@@ -109,7 +60,7 @@ def test_connections_are_used_again(db: Db) -> None:
         (429, 503),
     ],
 )
-def test_status_is_passed_on_sensibly(db: Db, theirs: int, ours: int) -> None:
+def test_status_is_passed_on_sensibly(db: Answering, theirs: int, ours: int) -> None:
     db.status, db.body = theirs, b'{"error": "because"}'
     error = failure(lambda: client(db).read("music", "1"))
     assert error.status == ours
@@ -121,12 +72,12 @@ def test_status_is_passed_on_sensibly(db: Db, theirs: int, ours: int) -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"<html>", b"[]", b"{}", b'{"Items": {}}', b'{"Items": [], "Count": 1}', b"[" * 9999]
 )
-def test_nonsense_is_502(db: Db, body: bytes) -> None:
+def test_nonsense_is_502(db: Answering, body: bytes) -> None:
     db.body = body
     assert failure(lambda: client(db).read("music", "1")).status == 502
 
 
-def test_a_write_without_key_is_502(db: Db) -> None:
+def test_a_write_without_key_is_502(db: Answering) -> None:
     db.body = b'{"user_id": "1"}'
     assert client(db).write("user", {"a": "b"}) == "1"
     assert failure(lambda: client(db).write("music", {"a": "b"})).status == 502
@@ -140,7 +91,7 @@ def test_nobody_there_is_503() -> None:
         assert failure(datastore.check_ready).status == 503
 
 
-def test_no_answer_in_time_is_504_and_not_tried_again(db: Db) -> None:
+def test_no_answer_in_time_is_504_and_not_tried_again(db: Answering) -> None:
     done = threading.Event()
     db.before = lambda handler: done.wait(10)
     try:
@@ -151,10 +102,10 @@ def test_no_answer_in_time_is_504_and_not_tried_again(db: Db) -> None:
     assert len(db.asked) == 1
 
 
-def test_a_read_on_a_cut_connection_is_tried_once_more(db: Db) -> None:
+def test_a_read_on_a_cut_connection_is_tried_once_more(db: Answering) -> None:
     db.body = json.dumps(PAGE).encode()
     db.before = lambda handler: cut(handler) if len(db.asked) == 1 else True
-    assert client(db).read("music", "1") == PAGE
+    assert json.loads(client(db).read("music", "1")) == PAGE
     assert len(db.asked) == 2
     db.asked.clear()
     db.before = cut
@@ -163,7 +114,7 @@ def test_a_read_on_a_cut_connection_is_tried_once_more(db: Db) -> None:
 
 
 @pytest.mark.parametrize("method", ["write", "update", "delete"])
-def test_a_change_is_never_sent_twice(db: Db, method: str) -> None:
+def test_a_change_is_never_sent_twice(db: Answering, method: str) -> None:
     db.before = cut
     calls = {
         "write": lambda d: d.write("music", {"a": "b"}),
@@ -174,7 +125,7 @@ def test_a_change_is_never_sent_twice(db: Db, method: str) -> None:
     assert len(db.asked) == 1
 
 
-def test_trace_headers_travel_and_others_do_not(db: Db) -> None:
+def test_trace_headers_travel_and_others_do_not(db: Answering) -> None:
     db.body = json.dumps(PAGE).encode()
     app = Flask("test")
     trace.install(app)
@@ -188,21 +139,21 @@ def test_trace_headers_travel_and_others_do_not(db: Db) -> None:
     assert "cookie" not in received
 
 
-def test_the_proxy_of_the_environment_is_used(db: Db, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_proxy_of_the_environment_is_used(db: Answering, monkeypatch: pytest.MonkeyPatch) -> None:
     """On pocket a sidecar is the HTTP proxy: names of the cluster need not resolve here."""
     db.body = json.dumps(PAGE).encode()
     monkeypatch.setenv("http_proxy", db.url)
     monkeypatch.setenv("no_proxy", "localhost,127.0.0.1")
     datastore = Datastore(UpstreamConfig("http://cmpt756db:30002"))
-    assert datastore.read("music", "1") == PAGE
+    assert json.loads(datastore.read("music", "1")) == PAGE
     assert db.asked == [("GET", "http://cmpt756db:30002/api/v1/datastore/read?objtype=music&objkey=1")]
     assert db.headers[0]["host"] == "cmpt756db:30002"
     direct = client(db)
-    assert direct.read("music", "1") == PAGE
+    assert json.loads(direct.read("music", "1")) == PAGE
     assert db.asked[-1] == ("GET", "/api/v1/datastore/read?objtype=music&objkey=1")
 
 
-def test_readiness_need_not_ask_while_real_calls_are_answered(db: Db) -> None:
+def test_readiness_need_not_ask_while_real_calls_are_answered(db: Answering) -> None:
     datastore = client(db)
     datastore.check_ready()
     datastore.check_ready()

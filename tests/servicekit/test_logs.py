@@ -12,9 +12,7 @@ from servicekit.service import new_app
 
 
 def app_with_one_route() -> Flask:
-    app = new_app(
-        service="svc", version="v9", prefix="/p", config=BaseConfig(), check_ready=lambda: None, document={}
-    )
+    app = new_app(service="svc", version="v9", prefix="/p", config=BaseConfig(), check_ready=lambda: None, document={})
     app.add_url_rule("/p/<item_id>", "item", lambda item_id: str(1 // int(item_id)))
     return app
 

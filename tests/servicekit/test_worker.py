@@ -16,7 +16,7 @@ from servicekit.gunicorn_conf import worker_count
 from servicekit.worker import json_error
 from tests.realservices import ROOT, Process, answers, base_env, free_port, wait_for
 
-APP = '''
+APP = """
 import time
 from servicekit.body import json_object
 from servicekit.config import BaseConfig
@@ -27,7 +27,7 @@ def create_app():
     app.add_url_rule("/p/sleep/<seconds>", "sleep", lambda seconds: time.sleep(float(seconds)) or "slept")
     app.add_url_rule("/p/echo", "echo", lambda: str(len(json_object())), methods=["POST"])
     return app
-'''
+"""
 
 
 class Small:
