@@ -35,7 +35,21 @@ def translate(snapshot: Snapshot, proxy: Proxy) -> EnvoyConfig:
         routes = [made for port in proxy.gateway_ports for made in all_gateway_routes(view, port)]
     else:
         routes = [outbound_routes(view)]
-    return EnvoyConfig(_by_name(listeners(view)), _by_name(clusters), endpoints, _by_name(routes))
+    made = listeners(view)
+    wanted = _routes_of(made)  # Envoy never asks for others, and so would never say that it has them
+    routes = [route for route in routes if route["name"] in wanted]
+    return EnvoyConfig(_by_name(made), _by_name(clusters), endpoints, _by_name(routes))
+
+
+def _routes_of(made: Iterable[Resource]) -> set[str]:
+    """The names of the route configurations that listeners refer to."""
+    return {
+        one["typed_config"]["rds"]["route_config_name"]
+        for listener in made
+        for chain in listener["filter_chains"]
+        for one in chain["filters"]
+        if "rds" in one["typed_config"]
+    }
 
 
 def _by_name(resources: Iterable[Resource]) -> dict[str, Resource]:

@@ -121,6 +121,8 @@ def test_a_secret_in_both_of_istios_forms() -> None:
 def test_without_its_secret_nobody_can_connect_and_a_warning_says_so() -> None:
     made = gateway(server("https", ["*"], mode="SIMPLE", credentialName="c"))
     assert listener(made, TO_S2) is None
+    proxy = gateway_proxy(gateway_ports=(GatewayPort(443, 31993, 8443),))
+    assert not translate(snapshot(service(), made, TO_S2), proxy).routes, "Envoy would never ask for them"
     there = pod(labels={"istio": "ingressgateway"}, namespace=ROOT)
     said = "\n".join(warnings(made, snapshot(there)))
     assert 'spec.servers[0].tls: Secret "c" is not in the namespace istio-system' in said
