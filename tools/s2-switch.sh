@@ -18,6 +18,9 @@ weights=cluster/s2-vs-$version.yaml
 [[ -e $weights ]] || die "$weights is not there: version $version has no routes"
 
 require_cluster
+# Who is at it with tools/canary.sh is not fought.
+canary=$(kubectl -n "$namespace" get virtualservices.networking.istio.io -o 'jsonpath={.items[*].metadata.annotations.c756\.io/canary}')
+[[ -z $canary ]] || python -m c756 canary refuse
 host=cmpt756s2.c756ns.svc.cluster.local
 wanted=$(kubectl create --dry-run=client -o json -f "$weights" | python tools/traffic_split.py wanted "$host")
 [[ -n $wanted ]] || die "$weights has no route to $host"

@@ -30,7 +30,7 @@ class Taken(Trouble):
 
 def deploy(version: str) -> None:
     """Build the version and run it beside the others, without traffic. Raises Trouble."""
-    command = ("make", "-e", "--no-print-directory", "-f", "k8s.mak", "s2")
+    command = ("make", "-e", "--no-print-directory", "-f", "k8s.mak", "s2-code")
     done = subprocess.run(
         ["env", f"S2_VER={version}", *command], cwd=kubectl.ROOT, stdout=sys.stderr, check=False, start_new_session=True
     )
