@@ -37,7 +37,7 @@ test:
 	@tools/setup.sh test
 	@tools/test.sh
 
-## demo: the whole story, unattended: v2 at 10 %, failures, rollback, fix, 10 %, 100 %, v1 deleted
+## demo: the whole story, unattended: v2 at 10 %, failures, rollback, fix, 10 %, 100 %, v1 deleted; CANARY=1: a machine judges
 .PHONY: demo
 demo: up
-	@.venv/bin/python -m tools.demo
+	@.venv/bin/python -m tools.demo $(if $(CANARY),--canary)

@@ -1,4 +1,4 @@
-"""The whole canary story, unattended: `make demo`.
+"""The whole canary story, unattended: `make demo`; with CANARY=1 the judge decides (tools/demo_canary.py).
 
 v1 alone; v2 gets 10 % and fails half of its reads; back to v1; v2 mended, 10 %, 100 %; v1 deleted. It uses what a
 person would type (tools/s2ver.sh, kubectl), puts its own modest load on the gateway, and after each step compares
@@ -24,6 +24,7 @@ from pathlib import Path
 
 import requests
 
+from tools import demo_canary
 from tools.demo_measure import Counts, Finding, counts_of, none_of, share
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -153,7 +154,7 @@ class Demo:
         self.judge(none_of("requests to v2", now.of("v2")), share("failed requests", 0, _failed(now), now.total))
 
         self.step("4. Version 2 mended (PERCENT_ERROR = 0), 10 %")
-        self._set_percent_error(0)
+        self.set_percent_error(0)
         before = collections.Counter(load.answers)
         self.run("tools/s2ver.sh", "v2")
         deployed = self.output(
@@ -194,7 +195,7 @@ class Demo:
             print(f"  $ {' '.join(command)}", flush=True)
             subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
 
-    def _set_percent_error(self, percent: int) -> None:
+    def set_percent_error(self, percent: int) -> None:
         path = self.scratch / "s2" / "v2" / "app.py"
         text, changed = re.subn(r"(?m)^(PERCENT_ERROR\b[^=]*)= *\d+", rf"\g<1>= {percent}", path.read_text())
         if changed != 1:
@@ -240,7 +241,10 @@ def main() -> int:
             demo.run("tools/s2ver.sh", "v1")
             try:
                 with Load(demo.base, demo.token, songs) as load:
-                    demo.story(load)
+                    if "--canary" in sys.argv[1:]:
+                        demo_canary.story(demo, load)
+                    else:
+                        demo.story(load)
             finally:
                 demo.restore()
     except (DemoError, requests.RequestException, subprocess.CalledProcessError) as error:

@@ -120,7 +120,7 @@ class Run:
             raise WrongArguments(f'unknown version "{split.canary}": there is no cluster/s2-dpl-{split.canary}.yaml')
         return State(
             id=secrets.token_hex(4), version=split.canary, stable=split.stable, phase="deploying", weight=0, step=0,
-            steps=self.plan.steps, began=self._clock(), looked=self._clock(), lease=time.time() + DEPLOY_LEASE,
+            steps=self.plan.steps, began=self._clock(), looked=self._clock(), next=self._clock(), lease=time.time() + DEPLOY_LEASE,
             user=user, host=host, pid=os.getpid(),
         )  # fmt: skip
 
@@ -161,7 +161,8 @@ class Run:
         name = f"mirror {self.plan.mirror:g} %" if mirrored else f"step {weight} %"
         self._state = replace(
             self._state, phase="warming up" if mirrored else "judging", weight=weight, step=number,
-            verdict="", why="", began=self._clock(), looked=self._clock(), lease=time.time() + LEASE + pace.look,
+            verdict="", why="", began=self._clock(), looked=self._clock(), next=self._clock() + SETTLE + pace.look,
+            lease=time.time() + LEASE + pace.look,
         )  # fmt: skip
         self._retried(lambda: self._traffic.write(self._state, weight=weight, extras=extras))
         self._event("CanaryStep", f"{self._state.line()} (before: {self._state.stable} had more)" if weight else name)
@@ -209,7 +210,7 @@ class Run:
         pace = self.plan.pace
         self._state = replace(
             self._state, verdict=str(verdict.kind), why=verdict.why, looked=self._clock(),
-            lease=time.time() + LEASE + pace.look,
+            next=self._clock() + pace.look, lease=time.time() + LEASE + pace.look,
         )  # fmt: skip
         try:
             self._traffic.write(self._state)

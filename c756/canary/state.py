@@ -28,6 +28,7 @@ class State:
     steps: tuple[int, ...]
     began: float  # the step, by Prometheus' clock
     looked: float
+    next: float  # when the next look is
     lease: float  # until when its process promises to write here again
     user: str
     host: str

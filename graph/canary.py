@@ -1,0 +1,41 @@
+"""A canary under way (tools/canary.sh), by the annotation that it leaves on the VirtualService with the weights. Pure."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+
+from graph.cluster import Obj
+from graph.errors import Advice
+
+ANNOTATION = "c756.io/canary"
+
+
+def under_way(virtual_services: Iterable[Obj], now: float) -> list[Advice]:
+    """What people should know of it: step, verdict, next look. What cannot be read is nobody's canary."""
+    found = []
+    for service in virtual_services:
+        text = (service["metadata"].get("annotations") or {}).get(ANNOTATION)
+        try:
+            state = json.loads(text) if text else None
+            if state:
+                found.append(Advice("canary", _message(state), _cure(state, now)))
+        except (ValueError, TypeError, KeyError):
+            continue
+    return found
+
+
+def _message(state: Obj) -> str:
+    step = f" (step {state['step']} of {len(state['steps'])})" if state["step"] else ""
+    verdict = f" {state['verdict'].capitalize()}: {state['why']}." if state["verdict"] else ""
+    return (
+        f"A canary of {state['version']} beside {state['stable']}, {state['phase']}: "
+        f"{int(state['weight'])} % of the requests{step}.{verdict}"
+    )
+
+
+def _cure(state: Obj, now: float) -> str:
+    if state["next"] < now - 60:
+        return f"Nobody has looked for a while: tools/canary.sh {state['version']} goes on, tools/canary.sh abort rolls back."
+    return f"Next look at {time.strftime('%H:%M:%S', time.localtime(state['next']))}."
