@@ -1,4 +1,4 @@
-"""A canary under way (tools/canary.sh), by the annotation that it leaves on the VirtualService with the weights. Pure."""
+"""A canary under way (tools/canary.sh), by the annotation on the VirtualService with the weights. Pure."""
 
 from __future__ import annotations
 
@@ -37,5 +37,5 @@ def _message(state: Obj) -> str:
 
 def _cure(state: Obj, now: float) -> str:
     if state["next"] < now - 60:
-        return f"Nobody has looked for a while: tools/canary.sh {state['version']} goes on, tools/canary.sh abort rolls back."
+        return f"Nobody looks at it: tools/canary.sh {state['version']} goes on, tools/canary.sh abort rolls back."
     return f"Next look at {time.strftime('%H:%M:%S', time.localtime(state['next']))}."

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from graph import empty, pipeline
+from graph import canary, empty, pipeline
 from graph.cluster import Cluster
 from graph.errors import Advice
 from graph.params import GraphOptions
@@ -33,9 +33,11 @@ def graph(servers: Servers, options: GraphOptions) -> Json:
     answer = pipeline.to_json(options, found.map)
     millis = {**found.millis, "build": found.millis["build"] + _since(began)}
     reason = None if empty.has_traffic(found.map) else _why_empty(servers, options, found.cluster)
+    services = found.cluster.virtual_services if found.cluster else ()
+    told = (*canary.under_way(services, time.time()), *found.advice)
     answer["c756"] = {
         "empty": reason.as_json() if reason else None,
-        "warnings": [one.as_json() for one in found.advice if reason is None or one.reason != reason.reason],
+        "warnings": [one.as_json() for one in told if reason is None or one.reason != reason.reason],
         "millis": millis,
     }
     return answer

@@ -153,7 +153,9 @@ class Traffic:
 def _patch(service: Json, patch: Json) -> Json:
     name = f"virtualservice.networking.istio.io/{service['metadata']['name']}"
     try:
-        answer = _ask("patch", name, "--type=merge", f"--field-manager={_COMPONENT}", "-o", "json", "-p", json.dumps(patch))
+        answer = _ask(
+            "patch", name, "--type=merge", f"--field-manager={_COMPONENT}", "-o", "json", "-p", json.dumps(patch)
+        )
     except Trouble as trouble:
         if "(Conflict)" in str(trouble):
             raise Taken(f"somebody else wrote to the {name} at the same moment") from None

@@ -120,7 +120,8 @@ class Run:
             raise WrongArguments(f'unknown version "{split.canary}": there is no cluster/s2-dpl-{split.canary}.yaml')
         return State(
             id=secrets.token_hex(4), version=split.canary, stable=split.stable, phase="deploying", weight=0, step=0,
-            steps=self.plan.steps, began=self._clock(), looked=self._clock(), next=self._clock(), lease=time.time() + DEPLOY_LEASE,
+            steps=self.plan.steps, began=self._clock(), looked=self._clock(), next=self._clock(),
+            lease=time.time() + DEPLOY_LEASE,
             user=user, host=host, pid=os.getpid(),
         )  # fmt: skip
 

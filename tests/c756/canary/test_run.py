@@ -147,7 +147,8 @@ def killed(version: str = "v2", **changes: Any) -> State:
     process.wait()
     state = State(
         id="old", version=version, stable="v1", phase="judging", weight=50, step=2, steps=(10, 50, 100), began=0.0,
-        looked=0.0, next=0.0, lease=0.0, user="me", host=socket.gethostname(), pid=process.pid, verdict="not enough data yet",
+        looked=0.0, next=0.0, lease=0.0, user="me", host=socket.gethostname(), pid=process.pid,
+        verdict="not enough data yet",
     )  # fmt: skip
     return replace(state, **changes)
 

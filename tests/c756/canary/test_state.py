@@ -10,7 +10,8 @@ import pytest
 from c756.canary.state import ANNOTATION, State, alive, read
 
 STATE = State(
-    id="abcd", version="v2", stable="v1", phase="judging", weight=10, step=2, steps=(5, 10, 100), began=1.5, looked=2.5, next=3.5,
+    id="abcd", version="v2", stable="v1", phase="judging", weight=10, step=2, steps=(5, 10, 100), began=1.5, looked=2.5,
+    next=3.5,
     lease=100.0, user="me", host="here", pid=7, verdict="better or equal", why="at most 0.9% more errors",
 )  # fmt: skip
 
