@@ -57,7 +57,7 @@ def deploy(cluster: Cluster, behaviour: str = "") -> None:
     head = "    def get_song(music_id: str) -> Any:\n"
     assert path.read_text().count(head) == 1
     path.write_text(path.read_text().replace(head, head + "    " + MISBEHAVES[behaviour] if behaviour else head))
-    cluster.run("env", "S2_VER=v2", "make", "-e", "-f", "k8s.mak", "s2")
+    cluster.run("env", "S2_VER=v2", "make", "-e", "-f", "k8s.mak", "s2-code")
 
 
 @contextmanager
