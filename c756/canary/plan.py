@@ -66,6 +66,10 @@ def steps(text: str) -> tuple[int, ...]:
     found = tuple(int(part) for part in parts)
     if list(found) != sorted(set(found)) or not 1 <= found[0] <= found[-1] <= 100:
         raise argparse.ArgumentTypeError(f"{text!r}: the steps must rise, from 1 to 100")
+    if found == (100,):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: with 100 alone nothing is left to compare with; first a smaller step"
+        )
     return found if found[-1] == 100 else (*found, 100)
 
 

@@ -93,6 +93,9 @@ class Run:
             return self._interrupted()
         except Trouble as trouble:
             return self._rolled_back(str(trouble), NOT_JUDGED)
+        except Exception as error:  # a mistake of its own, or an answer that nobody thought of
+            self._rolled_back(f"{type(error).__name__}: {error}", NOT_JUDGED)
+            raise
 
     def _stable(self, services: Sequence[Json]) -> str:
         """The version with all of the traffic. Raises WrongArguments, Trouble."""
@@ -136,7 +139,8 @@ class Run:
                 return self._ended(following, why)
         previous = 0
         for number, weight in enumerate(self.plan.steps, start=1):
-            if before is None or weight >= before.weight:
+            comparable = number == len(self.plan.steps) - 1  # the last step needs one before it to compare with
+            if before is None or weight >= before.weight or comparable:
                 following, why = self._step(number, weight, self._extras(previous))
                 if following is not Next.ADVANCE:
                     return self._ended(following, why)
@@ -166,7 +170,8 @@ class Run:
             lease=time.time() + LEASE + pace.look,
         )  # fmt: skip
         self._retried(lambda: self._traffic.write(self._state, weight=weight, extras=extras))
-        self._event("CanaryStep", f"{self._state.line()} (before: {self._state.stable} had more)" if weight else name)
+        shares = f"{self._state.version} {weight} %, {self._state.stable} {100 - weight} %"
+        self._event("CanaryStep", f"{name}: {shares}")
         step, look, began, blocks = Step(pace), 0, self._clock() + SETTLE, list[Block]()
         while True:
             look = max(look + 1, int((self._clock() - began) // pace.look))
@@ -180,7 +185,8 @@ class Run:
             if following is Next.LOOK:
                 self._beat(verdict)
                 continue
-            self._first = self._first or blocks
+            if not mirrored:
+                self._first = self._first or blocks
             return following, f"{verdict.kind}: {verdict.why}"
 
     def _measured(self, began: float, look: int, reporter: str) -> tuple[list[Block], tuple[float, ...], Links]:

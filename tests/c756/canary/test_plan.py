@@ -54,6 +54,7 @@ def test_actions(action: str) -> None:
         "v2 --steps 0,5",
         "v2 --steps 5,101",
         "v2 --steps x",
+        "v2 --steps 100",
         "v2 --every 0",
         "v2 --every 1d",
         "v2 --look 2m",

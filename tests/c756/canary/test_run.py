@@ -310,6 +310,19 @@ def test_what_was_killed_goes_on_where_it_was(world: World, capsys: pytest.Captu
     assert "To go on with it: tools/canary.sh v2." in said.err
 
 
+def test_what_was_killed_at_the_end_has_something_to_compare_with(world: World) -> None:
+    put(world, killed(weight=100, step=3))
+    assert run.main(["v2", *QUICK, "--steps", "10,50,100"]) == run.PROMOTED
+    assert next(weight for _, weight in world.weights if weight not in (0, 100)) == 50
+    assert clean(world, 100)
+
+
+def test_without_copies_no_step_begins(world: World) -> None:
+    assert run.main(["v2", *QUICK, "--steps", "50,100", "--mirror", "100%", "--patience", "2s"]) == run.NOT_JUDGED
+    assert {weight for _, weight in world.weights} == {0}
+    assert clean(world, 0)
+
+
 @pytest.mark.parametrize(
     ("state", "left"),
     [(killed(verdict="worse"), 0), (killed(version="v1", stable="v2"), 100)],
@@ -439,6 +452,16 @@ def test_without_prometheus_nothing_is_begun(world: World, monkeypatch: pytest.M
     monkeypatch.setattr(prometheus, "find", nowhere)
     assert run.main(["v2", *QUICK]) == run.NOT_JUDGED
     assert world.events == []
+    assert clean(world, 0)
+
+
+def test_a_mistake_of_its_own_leaves_no_traffic(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(*_: object) -> None:
+        raise KeyError("le")
+
+    monkeypatch.setattr("c756.canary.counts.blocks", wrong)
+    with pytest.raises(KeyError):
+        run.main(["v2", *QUICK])
     assert clean(world, 0)
 
 
