@@ -14,6 +14,7 @@ from pocket.files import write_private
 from pocket.settings import CONTEXT
 
 Config = dict[str, Any]
+_BEFORE = "pocket/current-context-before"
 
 
 class KubeconfigError(Exception):
@@ -32,8 +33,22 @@ def file_to_write(environ: Mapping[str, str] = os.environ) -> Path:
     return next((path for path in paths if path.exists()), paths[-1])
 
 
+def check_writable(path: Path) -> None:
+    """Raises KubeconfigError where the context could not be written there, or what is there cannot be read."""
+    read(path)
+    place = path.resolve()
+    folder = next(parent for parent in (place.parent, *place.parents) if parent.exists())
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise KubeconfigError(
+            f"{path}: {folder} is not writable for you. Point KUBECONFIG at a file of yours, or mend its owner."
+        )
+
+
 def with_context(config: Config, server: str, authority: bytes, token: str) -> Config:
-    """`config` with the context pocket in it, and made current."""
+    """`config` with the context pocket in it, and made current. Which one was current before is kept in it."""
+    before = config.get("current-context") or ""
+    if before == CONTEXT:
+        before = _before(config)
     config = without_context(config)
     config.setdefault("apiVersion", "v1")
     config.setdefault("kind", "Config")
@@ -43,21 +58,37 @@ def with_context(config: Config, server: str, authority: bytes, token: str) -> C
     config["users"] = [*(config.get("users") or []), {"name": CONTEXT, "user": {"token": token}}]
     config["contexts"] = [
         *(config.get("contexts") or []),
-        {"name": CONTEXT, "context": {"cluster": CONTEXT, "user": CONTEXT}},
+        {"name": CONTEXT, "context": {"cluster": CONTEXT, "user": CONTEXT, **_kept(before)}},
     ]
     config["current-context"] = CONTEXT
     return config
 
 
 def without_context(config: Config) -> Config:
-    """`config` without the context pocket; everything else stays as it is."""
+    """`config` without the context pocket; everything else stays as it is, and what was current before is so again."""
     config = dict(config)
+    before = _before(config)
     for section in ("clusters", "users", "contexts"):
         if section in config:
             config[section] = [entry for entry in config[section] or [] if entry.get("name") != CONTEXT]
     if config.get("current-context") == CONTEXT:
-        config["current-context"] = ""
+        known = {entry.get("name") for entry in config.get("contexts") or []}
+        config["current-context"] = before if before in known else ""
     return config
+
+
+def _kept(before: str) -> dict[str, Any]:
+    """An extension: kubectl keeps what it does not know (https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/)."""
+    return {"extensions": [{"name": _BEFORE, "extension": {"name": before}}]} if before else {}
+
+
+def _before(config: Config) -> str:
+    """Which context was current when pocket's was put in; empty if none was."""
+    for entry in config.get("contexts") or []:
+        for extension in (entry.get("context") or {}).get("extensions") or [] if entry.get("name") == CONTEXT else ():
+            if extension.get("name") == _BEFORE:
+                return str((extension.get("extension") or {}).get("name") or "")
+    return ""
 
 
 def server_of(config: Config) -> str | None:

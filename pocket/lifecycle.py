@@ -71,6 +71,7 @@ def control(settings: Settings) -> Part:
 
 def start(settings: Settings, say: Say) -> None:
     """Have a complete pocket running and its context current. Raises PocketError and what its parts raise."""
+    kubeconfig.check_writable(kubeconfig.file_to_write())  # before anything runs
     _private_home(settings)
     with _only_one(settings, say):
         listed = (

@@ -137,8 +137,8 @@ def command(java: str, flags: str, classes: Path, lib: Path) -> list[str]:
     """The JVM's command line."""
     return [
         java, *flags.split(), "--add-opens=java.base/java.lang=ALL-UNNAMED",
-        "--enable-native-access=ALL-UNNAMED",
-        "--sun-misc-unsafe-memory-access=allow", "-cp", f"{classes}{os.pathsep}{lib}/*", "c756.Load",
+        "--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow",  # or it warns of Netty and Scala
+        "-cp", f"{classes}{os.pathsep}{lib}/*", "c756.Load",
     ]  # fmt: skip
 
 
