@@ -17,7 +17,6 @@ from tools.check_cluster import GATEWAY, ISTIO_KINDS, OPERATOR_KINDS, Found
 
 ALL = Found("{}", True, True, True, True, True, True)
 COMMAND = (".venv/bin/python", "-m", "tools.check_cluster")
-NO_KIND = "Error from server (NotFound): the server could not find the requested resource\n"
 """kubectl's words for a path of the API that is not there."""
 
 
@@ -46,6 +45,7 @@ def has_nothing(standins: StandIns) -> None:
     standins.answer("get --raw /apis$", apis("apps/v1", "metrics.k8s.io/v1beta1"))
     standins.answer("get deployment/istio-ingressgateway service/prometheus", "")
     standins.answer("daemonsets", '{"items":[]}')
+    standins.answer("get nodes", "containerd://2.1.4 containerd://2.1.4")
 
 
 # -- decisions --------------------------------------------------------------------------------------------------------
@@ -116,8 +116,13 @@ def test_an_empty_cluster(standins: StandIns, checkout: Path) -> None:
 
 def test_nodes_that_run_no_containers_need_no_istio_cni(standins: StandIns, checkout: Path) -> None:
     has_everything(standins)
-    standins.answer("daemonsets", NO_KIND, 1)
+    standins.answer("daemonsets", '{"items":[]}')
+    standins.answer("get nodes", "pocket://processes")
     assert standins.run(*COMMAND, cwd=checkout).returncode == 0
+    standins.answer("get nodes", "pocket://processes containerd://2.1.4")
+    done = standins.run(*COMMAND, cwd=checkout)
+    assert done.returncode != 0
+    assert "istio-cni" in done.stderr
     standins.answer("daemonsets", 'Error from server (Forbidden): daemonsets.apps is forbidden: User "x"\n', 1)
     done = standins.run(*COMMAND, cwd=checkout)
     assert done.returncode != 0
