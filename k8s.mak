@@ -364,6 +364,16 @@ OUT = graph.svg
 report: .venv/bin/python
 	@.venv/bin/python -m graph report --namespace c756ns --service "$(SERVICE)" --last "$(LAST)" --format "$(FORMAT)"
 
+## worksheet: the questions on the traffic of the last 10 minutes, its picture and its data: worksheet.md (LAST=10m)
+.PHONY: worksheet
+worksheet: .venv/bin/python
+	@LAST="$(LAST)" SERVICE="$(SERVICE)" FORCE="$(FORCE)" .venv/bin/python -m c756 worksheet
+
+## submission: check that worksheet.md is filled in and agrees with itself, and make the PDF to hand in: STUDENT=301234567
+.PHONY: submission
+submission: .venv/bin/python
+	@.venv/bin/python -m c756 submission "$(STUDENT)"
+
 ## snapshot: the traffic graph as a picture: OUT=graph.svg (or .png) LAST=10m
 .PHONY: snapshot
 snapshot: .venv/bin/python

@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from c756 import kubectl
 from c756.trouble import Trouble
@@ -57,6 +58,24 @@ def _canary(arguments: Sequence[str]) -> int:
     return run.main(arguments)
 
 
+def _worksheet(_: Sequence[str]) -> int:
+    from c756 import submission
+
+    return submission.make_sheet(Path.cwd())
+
+
+def _submission(arguments: Sequence[str]) -> int:
+    from c756 import submission
+
+    return submission.submit(Path.cwd(), " ".join(arguments))
+
+
+def _check_worksheets(arguments: Sequence[str]) -> int:
+    from c756 import submission
+
+    return submission.check(arguments)
+
+
 Verb = Callable[[Sequence[str]], int]
 VERBS: dict[str, tuple[Verb, tuple[str, ...] | None]] = {
     "context": (_context, ()),
@@ -66,6 +85,9 @@ VERBS: dict[str, tuple[Verb, tuple[str, ...] | None]] = {
     "tables": (_tables, ("init", "clean", "list")),
     "emulator": (_emulator, ()),
     "canary": (_canary, None),
+    "worksheet": (_worksheet, ()),
+    "submission": (_submission, None),
+    "check-worksheets": (_check_worksheets, None),
 }
 """Each verb, and the words of which it takes exactly one; most take none. None: it reads its arguments itself. What is
 imported is what is needed."""

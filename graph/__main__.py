@@ -14,6 +14,7 @@ from pathlib import Path
 
 from graph import graphs, png, report_text, reports, svg
 from graph.errors import Advice, BadParameter, GraphError
+from graph.focus import Focus
 from graph.params import GraphOptions, check_name, parse_duration
 from graph.servers import Servers
 from graph.settings import Settings, check_url, from_environment
@@ -38,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     snapshot = commands.add_parser("snapshot", help="the graph as a picture", epilog=_EPILOG)
     snapshot.add_argument("--namespace", default="c756ns", help="or several, separated by commas")
     snapshot.add_argument("--graph-type", choices=GRAPH_TYPES, default="versionedApp")
+    snapshot.add_argument("--app", help="zoomed: only this app, who asks it and whom it asks; of one namespace")
     snapshot.add_argument("--no-service-nodes", action="store_true")
     snapshot.add_argument("--idle-nodes", action="store_true")
     snapshot.add_argument("-o", "--output", type=Path, required=True, help="a file that ends in .svg or .png")
@@ -80,12 +82,16 @@ def report(options: argparse.Namespace, servers: Servers) -> None:
 def snapshot(options: argparse.Namespace, servers: Servers) -> None:
     if options.output.suffix not in (".svg", ".png"):
         raise BadParameter("--output", f"'{options.output}' ends neither in .svg nor in .png")
+    namespaces = tuple(check_name("--namespace", name) for name in options.namespace.split(","))
+    if options.app and len(namespaces) > 1:
+        raise BadParameter("--app", f"zooms into one namespace, and --namespace names {len(namespaces)}")
     wanted = GraphOptions(
-        namespaces=tuple(check_name("--namespace", name) for name in options.namespace.split(",")),
+        namespaces=namespaces,
         graph_type=options.graph_type,
         duration=parse_duration("--last", options.last),
         query_time=_at(options),
         inject_service_nodes=not options.no_service_nodes or options.graph_type == "service",
+        focus=Focus(namespaces[0], app=check_name("--app", options.app)) if options.app else None,
     )
     left_out = {"aggregateNode"} if options.idle_nodes else {"aggregateNode", "idleNode"}
     wanted = replace(wanted, appenders=wanted.appenders - left_out)

@@ -60,6 +60,11 @@ def prometheus(settings: Settings) -> Part:
         f"--storage.tsdb.path={folder / 'data'}",
         f"--storage.tsdb.retention.time={RETENTION}",
         f"--web.listen-address=127.0.0.1:{settings.prometheus_port}",
+        # Its pages are asked for through the gateway, below a path that the route takes away again; who asks it
+        # directly, as the graph and kubectl port-forward do, finds everything at the root, as in a cluster with the
+        # operator (cluster/addons/monitoring.yaml).
+        f"--web.external-url=http://127.0.0.1:{settings.gateway_port}/prometheus/",
+        "--web.route-prefix=/",
         "--log.level=warn",
     ]
     config = _prometheus_yaml(folder)

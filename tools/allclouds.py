@@ -61,6 +61,7 @@ def parts(env: Mapping[str, str]) -> list[Part]:
         Part("load jobs on this machine", ("tools/list-gatling.sh",), ("tools/kill-gatling.sh", "all")),
         *(Part(title, ("tools/vendor.sh", name, "ls"), ("tools/vendor.sh", name, "stop")) for name, title in vendors),
         Part("pocket", (python, "-m", "pocket", "ls"), ("make", "-f", "pocket.mak", "stop")),
+        Part("tables of pocket's DynamoDB emulator", ("tools/pocket-tables.sh",)),
         Part(
             f"DynamoDB tables in {region}",
             (python, "-m", "db.tables", "list"),

@@ -18,13 +18,13 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from pocket import rootfs
-from pocket.api import channels, containers, errors, podstreams
+from pocket.api import channels, containers, errors, podstreams, prompt
 from pocket.api import web as w
 from pocket.api.channels import CLOSE, RESIZE, STDERR, STDIN, STDOUT
 from pocket.api.contracts import ExecContext, PodRuntime
 from pocket.api.registry import Registry
 from pocket.api.target import Target
-from pocket.objects import Obj
+from pocket.objects import Obj, name_of
 
 _CHUNK = 32 * 1024  # bytes
 _HANGUP = 2.0  # seconds that a command has after SIGHUP, when its client has gone, before SIGKILL
@@ -95,7 +95,7 @@ class Exec:
         `version`: the store's when the pod was known to be there.
         """
         try:
-            session = await _start(socket, options, context)
+            session = await _start(socket, options, context, name_of(pod))
         except OSError as error:
             await channels.finish(socket, _not_started(options.command[0], error))
             return
@@ -140,7 +140,7 @@ def _options(request: web.Request) -> Options:
     return options
 
 
-async def _start(socket: web.WebSocketResponse, options: Options, context: ExecContext) -> _Session:
+async def _start(socket: web.WebSocketResponse, options: Options, context: ExecContext, pod: str) -> _Session:
     """Start the command in a session of its own. Raises OSError."""
     if not options.tty:
         process = await asyncio.create_subprocess_exec(
@@ -159,7 +159,7 @@ async def _start(socket: web.WebSocketResponse, options: Options, context: ExecC
         process = await asyncio.create_subprocess_exec(
             "/bin/sh", "-c", _ON_TERMINAL, "exec", os.ttyname(theirs), *options.command,
             cwd=context.cwd,
-            env={"TERM": "xterm", **context.env},
+            env={"TERM": "xterm", **prompt.variables(pod, context.cwd, context.root), **context.env},
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,

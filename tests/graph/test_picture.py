@@ -135,6 +135,21 @@ def test_snapshot_to_svg(graph_server: GraphServer, tmp_path: Path) -> None:
     assert ">46.9% err</text>" in file.read_text()
 
 
+def test_snapshot_of_one_app(graph_server: GraphServer, tmp_path: Path) -> None:
+    """Zoomed: what goes in and out of it only, so that rates at nodes that others use are its own."""
+    graph_server.set("canary")
+    file = tmp_path / "graph.svg"
+    common = ("snapshot", "--prometheus", graph_server.prometheus.url, "--last", "1m", "-o", str(file))
+    done = run(graph_server, *common, "--app", "cmpt756s2")
+    assert (done.returncode, done.stderr) == (0, "")
+    picture = file.read_text()
+    assert ">4.75</text>" in picture  # from both versions to cmpt756db, without what users cause
+    assert "cmpt756s1" not in picture
+    refused = run(graph_server, *common, "--app", "cmpt756s2", "--namespace", "c756ns,default")
+    assert refused.returncode == 1
+    assert "zooms into one namespace" in refused.stderr
+
+
 @pytest.mark.skipif(
     not any(map(shutil.which, ("rsvg-convert", *png.BROWSERS))), reason="neither rsvg-convert nor Chromium"
 )

@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 K8S = """provision deploy gw s1 s2 db monitoring loader rollout rollout-s1 rollout-s2 rollout-db scratch
     clean ls lsa lsd log-s1 log-s2 log-db shell-s1 shell-s2 shell-db health-off reinstate showcontext extern cri
-    registry-login dynamodb-init dynamodb-clean ls-tables kiali-url grafana-url prometheus-url"""
+    registry-login dynamodb-init dynamodb-clean ls-tables kiali-url grafana-url prometheus-url worksheet
+    submission"""
 TARGETS = {
     "Makefile": ["up", "down", "test", "demo", "help"],
     "k8s.mak": K8S.split(),
@@ -246,7 +247,7 @@ def test_scratch_keeps_the_secrets(cluster: StandIns, checkout: Path) -> None:
         assert kind in " ".join(deleted)
 
 
-@pytest.mark.parametrize("target", ["addons", "dynamodb-init", "dynamodb-clean", "ls-tables", "report", "snapshot"])
+@pytest.mark.parametrize("target", ["addons", "dynamodb-init", "dynamodb-clean", "ls-tables", "report", "snapshot", "worksheet", "submission"])
 def test_what_needs_python_packages_installs_them(cluster: StandIns, checkout: Path, target: str) -> None:
     """In a fresh clone, on a machine that has no other Python than the system's."""
     (checkout / ".venv").unlink()

@@ -15,6 +15,9 @@ from tools.allclouds import Looks, Part, Seen, report, running
 TABLES = '''import os, sys
 with open(os.environ["NOTES"], "a") as notes:
     print("tables", *sys.argv[1:], os.environ["AWS_REGION"], repr(os.environ["DYNAMODB_URL"]), file=notes)
+if os.environ["DYNAMODB_URL"]:
+    print("Music-pocket  ACTIVE  5 read and 5 write units")
+    sys.exit()
 if os.environ.get("NO_KEYS"):
     sys.exit("list failed at AWS: Unable to locate credentials")
 if "list" in sys.argv:
@@ -23,6 +26,9 @@ if "list" in sys.argv:
 POCKET = '''import os, sys
 with open(os.environ["NOTES"], "a") as notes:
     print("pocket", *sys.argv[1:], file=notes)
+if "env" in sys.argv:
+    print("DYNAMODB_URL=http://127.0.0.1:1")
+    sys.exit()
 print("NAME    STATE\\npocket  " + os.environ.get("POCKET", "stopped"))
 '''
 
@@ -73,6 +79,14 @@ def test_ls_shows_all_of_it(everything: Everything) -> None:
     assert "No load job runs" in section(done.stdout, "load jobs on this machine")[0]
     assert "tables list us-west-2 ''" in everything.noted(), "AWS, whatever the current cluster uses"
     assert "Not seen" not in done.stdout
+
+
+def test_ls_shows_the_units_of_pockets_emulator_where_pocket_runs(everything: Everything) -> None:
+    title = "tables of pocket's DynamoDB emulator"
+    done = everything.make("allclouds.mak", "ls", POCKET="running")
+    assert section(done.stdout, title) == ["Music-pocket  ACTIVE  5 read and 5 write units"]
+    assert "tables list us-west-2 'http://127.0.0.1:1'" in everything.noted()
+    assert section(everything.make("allclouds.mak", "ls").stdout, title) == ["nothing"]
 
 
 @pytest.mark.parametrize(
