@@ -5,7 +5,7 @@ cd "$root"
 
 state=$(python -m pocket ls)
 if [[ $state != *running* ]]; then exit; fi
-export_lines "$(python -m pocket env)"
+DYNAMODB_URL=$(python -m pocket env | sed -n 's/^DYNAMODB_URL=//p')
 # An emulator takes any key.
-export AWS_REGION=${REGION:?} AWS_ACCESS_KEY_ID=emulator AWS_SECRET_ACCESS_KEY=emulator
+export DYNAMODB_URL AWS_REGION=${REGION:?} AWS_ACCESS_KEY_ID=emulator AWS_SECRET_ACCESS_KEY=emulator
 python -m db.tables list
