@@ -65,11 +65,18 @@ def prometheus(settings: Settings) -> Part:
         # operator (cluster/addons/monitoring.yaml).
         f"--web.external-url=http://127.0.0.1:{settings.gateway_port}/prometheus/",
         "--web.route-prefix=/",
+        *_own_pages(programs.prometheus()),
         "--log.level=warn",
     ]
     config = _prometheus_yaml(folder)
     ready = f"{settings.prometheus_url}/-/ready"
     return Part("prometheus", argv, folder, _environment(), ready, fingerprint(argv, config))
+
+
+def _own_pages(program: Path) -> list[str]:
+    """Where the pages are of a Debian package that is unpacked and not installed; other builds hold them inside."""
+    pages = program.parents[1] / "share" / "prometheus" / "web"
+    return [f"--web.local-assets={pages}"] if pages.is_dir() else []
 
 
 def prometheus_config(folder: Path) -> dict[str, Any]:

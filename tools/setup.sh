@@ -140,8 +140,9 @@ done
 
 # --- Prometheus ------------------------------------------------------------------------------------------------------
 
-# Debian's package, unpacked and not installed: that needs no root. Where the machine has no package lists, they are
-# fetched into a folder of our own.
+# Debian's package, unpacked and not installed: that needs no root. With it what its pages are made of: scripts and fonts
+# of other packages, to which it has links. Where the machine has no package lists, they are fetched into a folder of our
+# own.
 unpack_prometheus() {
     local into=$root/.cache/prometheus private=$root/.cache/apt
     local options=(-o "APT::Sandbox::User=$(id -un)")
@@ -154,14 +155,17 @@ unpack_prometheus() {
         apt-get "${options[@]}" update
         apt-get "${options[@]}" download prometheus
     fi
-    dpkg-deb -x prometheus_*.deb .
-    rm -f prometheus_*.deb
+    # shellcheck disable=SC2046  # one word for each package
+    apt-get "${options[@]}" download $(apt-cache "${options[@]}" depends --recurse --no-recommends --no-suggests \
+        --no-conflicts --no-breaks --no-replaces --no-enhances prometheus | grep -E '^(libjs|fonts)-' | sort -u)
+    for package in ./*.deb; do dpkg-deb -x "$package" .; done
+    rm -f ./*.deb
     ./usr/bin/prometheus --version
     rm -rf "$into"
     mv "$into.new" "$into"
 }
 
-if ! command -v prometheus >/dev/null && [[ ! -x .cache/prometheus/usr/bin/prometheus ]]; then
+if ! command -v prometheus >/dev/null && [[ ! -e .cache/prometheus/usr/share/javascript/jquery/jquery.min.js ]]; then
     if command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null; then
         step "Prometheus (Debian's package)" "$network_hint Or install it: sudo apt-get install prometheus" unpack_prometheus
     elif command -v brew >/dev/null; then
