@@ -247,7 +247,10 @@ def test_scratch_keeps_the_secrets(cluster: StandIns, checkout: Path) -> None:
         assert kind in " ".join(deleted)
 
 
-@pytest.mark.parametrize("target", ["addons", "dynamodb-init", "dynamodb-clean", "ls-tables", "report", "snapshot", "worksheet", "submission"])
+@pytest.mark.parametrize(
+    "target",
+    ["addons", "dynamodb-init", "dynamodb-clean", "ls-tables", "report", "snapshot", "worksheet", "submission"],
+)
 def test_what_needs_python_packages_installs_them(cluster: StandIns, checkout: Path, target: str) -> None:
     """In a fresh clone, on a machine that has no other Python than the system's."""
     (checkout / ".venv").unlink()
