@@ -87,7 +87,8 @@ def pdf(student: str, data: dict[str, Any], given: dict[str, str], picture: Path
     }
     files = {"main.typ": _TEMPLATE.read_bytes(), f"picture.{suffix}": picture.read_bytes()}
     try:
-        made = typst.compile(files, format="pdf", sys_inputs={"sheet": json.dumps(sheet)})
+        # Its stub knows nothing of files in memory.
+        made = typst.compile(files, format="pdf", sys_inputs={"sheet": json.dumps(sheet)})  # type: ignore[call-overload]
     except RuntimeError as error:
         raise Trouble(f"no PDF can be made of it: {error}", "Is the picture of answer 1 really one?") from None
     assert isinstance(made, bytes)  # one document, not one for each page  # noqa: S101
