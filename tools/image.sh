@@ -146,5 +146,8 @@ stamps=$root/.cache/images/$id
 case $command in
     build) build "$@" ;;
     env) pins ;;
-    clean) rm -rf "$stamps" ;;
+    clean)
+        rm -rf "$stamps"
+        say "forgotten what was built for this cluster: the next deploy builds every image again"
+        ;;
 esac

@@ -22,7 +22,8 @@ require_cluster
 canary=$(kubectl -n "$namespace" get virtualservices.networking.istio.io -o 'jsonpath={.items[*].metadata.annotations.c756\.io/canary}')
 [[ -z $canary ]] || python -m c756 canary refuse
 host=cmpt756s2.c756ns.svc.cluster.local
-wanted=$(kubectl create --dry-run=client -o json -f "$weights" | python tools/traffic_split.py wanted "$host")
+wanted=$(kubectl create --dry-run=client -o json -f "$weights" | python tools/traffic_split.py wanted "$host") ||
+    die "$weights is not applied (see above): mend it and say it again"
 [[ -n $wanted ]] || die "$weights has no route to $host"
 
 # Does version $1 have a Deployment with a pod that serves?

@@ -3,6 +3,7 @@
 `tools/traffic_split.py wanted HOST`   from VirtualServices, one after the other: one line for each
 `tools/traffic_split.py served HOST`   from an Envoy's `config_dump?resource=dynamic_route_configs`
 
+Weights that do not add up to 100 are a proportion, as Istio takes them; that is told on standard error.
 Versions without traffic are left out, as Istio leaves them out of Envoy's configuration. Shares are percentages.
 A route with conditions beside the path (a header for testers, say) is not what most callers get, so the last route
 without such conditions counts.
@@ -18,8 +19,15 @@ from typing import Any
 Json = Mapping[str, Any]
 
 
+class WeightError(Exception):
+    """A weight that is none; the message says which and what it should be."""
+
+
 def wanted(services: Iterable[Json], host: str) -> list[str]:
-    """The shares that each VirtualService asks for, in their order. Those without a route to the host are left out."""
+    """The shares that each VirtualService asks for, in their order. Those without a route to the host are left out.
+
+    Raises WeightError.
+    """
     return [_text(shares) for service in services if (shares := _last(_asked(service, host)))]
 
 
@@ -56,9 +64,24 @@ def _asked(service: Json, host: str) -> Iterator[dict[str, int]]:
         for route in routes:
             if route["destination"]["host"] in short_names(host):
                 name = route["destination"].get("subset", "all")
-                weight = route.get("weight", 100 if len(routes) == 1 else 0)
-                shares[name] = shares.get(name, 0) + weight
+                shares[name] = shares.get(name, 0) + _weight(route, name, alone=len(routes) == 1)
         yield shares
+
+
+def _weight(route: Json, name: str, *, alone: bool) -> int:
+    weight = route.get("weight", 100 if alone else 0)
+    if isinstance(weight, bool) or not isinstance(weight, int) or weight < 0:
+        raise WeightError(f"the weight of {name} is {json.dumps(weight)}: it must be a whole number, 0 or more")
+    return weight
+
+
+def proportion(services: Iterable[Json], host: str) -> str:
+    """A note where weights do not add up to 100; empty where they do."""
+    for service in services:
+        total = sum((shares := _last(_asked(service, host))).values())
+        if total not in (0, 100):
+            return f"the weights add up to {total}, not to 100: Istio takes them as a proportion, {_text(shares)}"
+    return ""
 
 
 def _route_configs(dump: Json) -> Iterator[Json]:
@@ -114,8 +137,14 @@ def main(arguments: list[str]) -> int:
     except json.JSONDecodeError as error:
         print(f"traffic_split.py: standard input is no JSON: {error}", file=sys.stderr)
         return 1
-    for line in wanted(found, host) if what == "wanted" else served(found[0] if found else {}, host):
-        print(line)
+    try:
+        lines = wanted(found, host) if what == "wanted" else served(found[0] if found else {}, host)
+    except WeightError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if what == "wanted" and (note := proportion(found, host)):
+        print(f"Note: {note}", file=sys.stderr)
+    print(*lines, sep="\n", end="\n" if lines else "")
     return 0
 
 

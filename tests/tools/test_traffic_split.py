@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tools.traffic_split import documents, served, short_names, wanted
+from tools.traffic_split import WeightError, documents, proportion, served, short_names, wanted
 
 HOST = "cmpt756s2.c756ns.svc.cluster.local"
 
@@ -80,3 +80,21 @@ def test_documents_one_after_the_other() -> None:
 
 def test_short_names() -> None:
     assert short_names("a.b.svc.cluster.local") == ("a.b.svc.cluster.local", "a", "a.b", "a.b.svc")
+
+
+def weighted(*weights: object) -> dict[str, Any]:
+    routes = [{"destination": {"host": HOST, "subset": f"v{n}"}, "weight": w} for n, w in enumerate(weights, 1)]
+    return {"spec": {"http": [{"route": routes}]}}
+
+
+@pytest.mark.parametrize("weight", ["ten", "10%", "10", None, -1, 1.5, True])
+def test_a_weight_that_is_none_is_named(weight: object) -> None:
+    with pytest.raises(WeightError, match=r"the weight of v2 is .*: it must be a whole number, 0 or more"):
+        wanted([weighted(90, weight)], HOST)
+
+
+def test_weights_that_do_not_add_up_are_a_proportion() -> None:
+    assert wanted([weighted(90, 20)], HOST) == ["v1=82 v2=18"]
+    assert proportion([weighted(90, 20)], HOST).startswith("the weights add up to 110, not to 100: Istio takes them as")
+    assert proportion([weighted(90, 10)], HOST) == ""
+    assert proportion([{"spec": {}}], HOST) == ""
