@@ -161,7 +161,7 @@ def test_a_weight_that_is_none_ends_before_anything_is_done(cluster: StandIns, c
     file = checkout / "cluster/s2-vs-v2.yaml"
     documents = yaml.safe_load_all(file.read_text().replace("weight: 10\n", "weight: ten\n"))
     cluster.answer("create --dry-run=client", "".join(json.dumps(document) + "\n" for document in documents))
-    done = cluster.run("tools/s2ver.sh", "v2", cwd=checkout)
+    done = cluster.run("tools/s2-switch.sh", "v2", cwd=checkout)
     assert done.returncode != 0
     assert 'the weight of v2 is "ten": it must be a whole number' in done.stderr
     assert "Traceback" not in done.stderr
