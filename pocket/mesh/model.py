@@ -8,11 +8,13 @@ All addresses are loopback addresses: pocket is a cluster on one machine.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, cast, get_args
 
 from pocket.objects import Obj
+
+T = TypeVar("T")
 
 LOCALHOST = "127.0.0.1"
 CLUSTER_DOMAIN = "cluster.local"
@@ -134,6 +136,13 @@ class Snapshot:
     endpoints: tuple[PodEndpoint, ...] = ()
     manual_endpoints: tuple[Obj, ...] = ()
     secrets: tuple[Obj, ...] = ()  # certificates of Gateways and DestinationRules
+    memo: dict[Any, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    def once(self, key: Any, make: Callable[[], T]) -> T:
+        """What `make` computes from this snapshot alone, and for all proxies: computed once."""
+        if key not in self.memo:
+            self.memo[key] = make()
+        return cast(T, self.memo[key])
 
 
 ADS: dict[str, Any] = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}

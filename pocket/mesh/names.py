@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from pocket.mesh.model import CLUSTER_DOMAIN
@@ -93,6 +94,7 @@ def seconds(duration: str) -> float:
     return sum(float(part.group(1)) * _UNITS[part.group(2)] for part in parts)
 
 
+@cache
 def envoy_duration(duration: str) -> str:
     """The same duration as protobuf's JSON writes it: seconds with at most nine decimals, `1.5s`."""
     text = f"{seconds(duration):.9f}".rstrip("0").rstrip(".")

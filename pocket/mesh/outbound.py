@@ -92,6 +92,7 @@ class _Port:
         self._best = best
         self._tunnels = tunnels
         self._services = {service.host: service for service in view.services if service.port(number)}
+        self._wildcards = [host for host in self._services if host.startswith("*")]
         self._names: set[str] = set()
         self._domains: set[str] = {"*"}
 
@@ -146,7 +147,9 @@ class _Port:
         return services, others
 
     def _overlaps(self, host: str) -> bool:
-        return host in self._services or any(_overlap(host, name) for name in self._services)
+        if host in self._services:
+            return True
+        return any(_overlap(host, name) for name in (self._services if host.startswith("*") else self._wildcards))
 
     def _is_http(self, service: MeshService) -> bool:
         port = service.port(self._number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 
 from pocket.mesh.clusters import inbound_clusters, outbound_clusters, split, substitute_clusters
 from pocket.mesh.delegates import with_delegates
@@ -21,8 +22,8 @@ def translate(snapshot: Snapshot, proxy: Proxy) -> EnvoyConfig:
         snapshot = Snapshot(
             services=snapshot.services, endpoints=snapshot.endpoints, manual_endpoints=snapshot.manual_endpoints
         )
-    snapshot = replace(snapshot, virtual_services=with_delegates(snapshot.virtual_services))
-    services = registry(snapshot, proxy.namespace)
+    snapshot = snapshot.once("delegates", partial(_merged, snapshot))
+    services = snapshot.once(("registry", proxy.namespace), partial(registry, snapshot, proxy.namespace))
     view = View(snapshot, proxy, services)
     clusters, endpoints = split(
         [
@@ -39,6 +40,10 @@ def translate(snapshot: Snapshot, proxy: Proxy) -> EnvoyConfig:
     wanted = _routes_of(made)  # Envoy never asks for others, and so would never say that it has them
     routes = [route for route in routes if route["name"] in wanted]
     return EnvoyConfig(_by_name(made), _by_name(clusters), endpoints, _by_name(routes))
+
+
+def _merged(snapshot: Snapshot) -> Snapshot:
+    return replace(snapshot, virtual_services=with_delegates(snapshot.virtual_services))
 
 
 def _routes_of(made: Iterable[Resource]) -> set[str]:

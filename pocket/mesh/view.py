@@ -29,7 +29,7 @@ class View:
 
     @cached_property
     def _rules(self) -> DestinationRules:
-        return DestinationRules(self.snapshot.destination_rules)
+        return self.snapshot.once("rules", lambda: DestinationRules(self.snapshot.destination_rules))
 
     def destination_rule(self, service: MeshService) -> DestinationRule | None:
         """The DestinationRule that holds for a service, or what several come to together."""

@@ -599,3 +599,40 @@ def test_every_form_of_a_name_leads_there(tmp_path: Path) -> None:
                     assert answer.status == 200, host
 
     asyncio.run(run())
+
+
+def test_paths_are_normalised_on_the_way_out_and_http_1_0_is_told_to_upgrade(tmp_path: Path) -> None:
+    async def raw(port: int, text: str) -> str:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(text.replace("\n", "\r\n").encode())
+        answer = await asyncio.wait_for(reader.read(), 20)
+        writer.close()
+        return answer.decode()
+
+    async def run() -> None:
+        async with world(tmp_path) as w:
+            await w.apply(to(match=[{"uri": {"exact": "/b"}}]), weights(1, 0))
+            host = "host: s2:30001\nconnection: close\n\n"
+            out = await raw(w.s1.outbound_port, f"GET http://s2:30001/a/../b HTTP/1.1\n{host}")
+            assert '"path": "/b"' in out, "the rule for /b matches, and the application sees /b"
+            for port in (w.s1.outbound_port, w.gateway.gateway_ports[0].listen_port):
+                assert (await raw(port, f"GET / HTTP/1.0\n{host}")).startswith("HTTP/1.1 426")
+
+    asyncio.run(run())
+
+
+def test_a_requests_grpc_timeout_ends_it(tmp_path: Path) -> None:
+    async def slow(_: web.Request) -> web.Response:
+        await asyncio.sleep(15)
+        return web.Response()
+
+    async def run() -> None:
+        async with world(tmp_path, slow, slow) as w:
+            await w.apply(weights(1, 0))
+            headers = {"content-type": "application/grpc", "te": "trailers", "grpc-timeout": "500m"}
+            began = asyncio.get_running_loop().time()
+            async with w.outside("/grpc.Service/Call", method="POST", headers=headers) as answer:
+                assert answer.headers["grpc-status"] == "4", "DEADLINE_EXCEEDED"
+            assert asyncio.get_running_loop().time() - began < 15, "not the application ended it"
+
+    asyncio.run(run())
