@@ -5,7 +5,8 @@ refuses their paths (403) to every address that is not in ALLOW_FROM (config.mak
 comes from, which nobody can claim falsely; where the cluster hides that address, all are refused.
 https://istio.io/latest/docs/tasks/security/authorization/authz-ingress/
 
-Nothing happens in a cluster that knows no such policies, as pocket: its gateway is open to this machine only.
+Nothing happens in a cluster that knows no such policies, nor on pocket, which stores them without effect: its gateway
+is open to this machine only.
 """
 
 from __future__ import annotations
@@ -102,6 +103,8 @@ def main() -> int:
         print(f"{asked.stderr.rstrip()}\naccess.py: the cluster does not say who may see its pages", file=sys.stderr)
         return 1
     context = _kubectl("config", "current-context").stdout.strip()
+    if context == "pocket":
+        return 0
     access = os.environ.get("ALLOW_FROM", "")
     try:
         if access.strip() != "auto":

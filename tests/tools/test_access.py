@@ -104,7 +104,14 @@ def test_a_policy_that_is_refused_is_no_success(standins: StandIns, checkout: Pa
     assert "denied the request" in run(standins, checkout, fails=True, ALLOW_FROM="203.0.113.9")
 
 
-def test_pocket_knows_no_such_policies(standins: StandIns, checkout: Path) -> None:
+def test_pocket_is_open_to_this_machine_only_and_nobody_is_asked(standins: StandIns, checkout: Path) -> None:
+    """It stores such policies, without effect. `make up` must not need the internet for that."""
+    standins.answer("config current-context", "pocket\n")
+    run(standins, checkout, WHO_AM_I="http://127.0.0.1:9/")
+    assert standins.stdin("kubectl apply -f -") == []
+
+
+def test_a_cluster_that_knows_no_such_policies(standins: StandIns, checkout: Path) -> None:
     nothing = "Error from server (NotFound): the server could not find the requested resource\n"
     standins.answer("get --raw /apis/security.istio.io/v1", nothing, 1)
     assert run(standins, checkout) == ""
