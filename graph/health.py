@@ -71,7 +71,9 @@ def _judge(protocol: str, rates: Mapping[str, float]) -> tuple[int, float]:
 
 def of_node(received: Codes, sent: Codes) -> Json:
     """The `healthData` of a node; Kiali repeats there the rates that it is made from, which stand on the edges."""
-    found = [_judge(protocol, rates) for way in (received, sent) for protocol, rates in way.items()]
+    judged = {protocol for tolerance in TOLERANCES for protocol in tolerance.protocols}
+    both = [item for way in (received, sent) for item in way.items()]
+    found = [_judge(protocol, rates) for protocol, rates in both if protocol in judged]  # of bytes nothing is said
     status, errors = max(found, default=(0, -1.0))
     total = sum(rate for way in (received, sent) for rates in way.values() for rate in rates.values())
     return {"status": {"status": STATUSES[status], "errorRatio": round(errors, 3), "totalRequestRate": round(total, 3)}}

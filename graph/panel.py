@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from graph import details, routing
-from graph.appenders.istio import of_service
+from graph import changes, details, routing
+from graph.appenders.istio import of_service, routing_to
 from graph.cluster import Cluster, name_of, namespace_of
 from graph.details import Alternatives, Selection, Window
 from graph.servers import Servers
@@ -91,6 +91,32 @@ def weights(servers: Servers, cluster: Cluster, namespace: str, service: str, en
     promql = routing.observed_query(namespace, service, end - since)
     observed = routing.observed(servers.prometheus().query(promql, end), cluster)
     return routing.describe(cluster, namespace, service, observed, start, since)
+
+
+def all_weights(servers: Servers, namespaces: Sequence[str], end: int, duration: int) -> list[Json]:
+    """Configured weights beside observed shares, of every service whose routes split."""
+    cluster, _ = servers.cluster(namespaces)
+    found: list[Json] = []
+    if cluster is None:
+        return found
+    for service in cluster.services:
+        namespace, name = namespace_of(service), name_of(service)
+        if namespace not in namespaces or not routing_to(cluster, namespace, name):
+            continue
+        described = weights(servers, cluster, namespace, name, end, duration)
+        split = routing.shares(described) if described else []
+        if split:
+            found.append({"namespace": namespace, "service": name, "versions": split})
+    return found
+
+
+def changes_within(servers: Servers, namespaces: Sequence[str], end: int, duration: int) -> list[Json]:
+    """What was changed in the cluster; empty where the Kubernetes API is out of reach, which the graph tells."""
+    cluster, _ = servers.cluster(namespaces)
+    if cluster is None:
+        return []
+    events = [event for namespace in namespaces for event in servers.events(namespace)]
+    return [one.as_json() for one in changes.within(cluster, events, namespaces, end - duration, end)]
 
 
 def _with_hosts(selection: Selection, cluster: Cluster | None) -> Selection:

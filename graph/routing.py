@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from graph import stats
 from graph.appenders.istio import of_service
+from graph.changes import changed
 from graph.cluster import Cluster, Obj, full_host, is_host_of, name_of, namespace_of
 from graph.delegates import WEIGHTS_FROM, merged
 from graph.details import believed
@@ -117,15 +117,6 @@ def by_version(observed: Observed, ways: Iterable[str]) -> dict[str, float]:
         if way in ways:
             found[version] = found.get(version, 0.0) + requests
     return found
-
-
-def changed(obj: Obj) -> int | None:
-    """When somebody last changed an object (unix seconds), if the API server keeps record of it."""
-    times = [entry["time"] for entry in obj["metadata"].get("managedFields") or () if entry.get("time")]
-    times = times or [time for time in (obj["metadata"].get("creationTimestamp"),) if time]
-    return max(
-        (int(datetime.fromisoformat(str(time).replace("Z", "+00:00")).timestamp()) for time in times), default=None
-    )
 
 
 def _route(kind: str, route: Obj, virtual_service: Obj, cluster: Cluster) -> Json:
@@ -243,3 +234,18 @@ def _fault(fault: Obj) -> str | None:
 def _target(destination: Obj) -> str:
     subset = destination.get("subset")
     return str(destination.get("host", "")) + (f" subset {subset}" if subset else "")
+
+
+def shares(described: Json) -> list[Json]:
+    """What the edges from a service to its versions say: the weights of the route that most requests took.
+
+    One entry for each version: version, weight (percent), observed (see `describe`) and verdict.
+    """
+    routes = [route for route in described["routes"] if len(route["destinations"]) > 1]
+
+    def seen(route: Json) -> float:
+        return float(sum(one["observed"]["requests"] for one in route["destinations"] if one["observed"]))
+
+    names = ("version", "weight", "observed", "verdict")
+    chosen: Json = max(routes, key=seen, default={"destinations": []})
+    return [{name: one[name] for name in names} for one in chosen["destinations"] if one["version"]]

@@ -1,7 +1,7 @@
 """The HTTP server: the page, Kiali's API and our own. It only reads; every parameter is checked.
 
 Kiali's paths and shapes: /api/status, /api/config, /api/namespaces, /api/namespaces/graph and the node graphs.
-Ours: /api/c756/details/*, /api/c756/dashboards.
+Ours: /api/c756/details/*, /api/c756/changes, /api/c756/weights, /api/c756/dashboards.
 """
 
 from __future__ import annotations
@@ -116,6 +116,7 @@ def _api(settings: Settings, servers: Servers) -> Blueprint:
     api.add_url_rule("/namespaces/graph", "graph", lambda: _graph(servers))
     _node_graphs(api, servers)
     _details(api, servers)
+    _extras(api, servers)
     _dashboards(api, settings, servers)
     return api
 
@@ -207,6 +208,25 @@ def _details(api: Blueprint, servers: Servers) -> None:
         source, target = _selection(reader, "source."), _selection(reader, "dest.")
         reader.ignore("protocol")
         return jsonify(panel.edge_details(servers, source, target, _window(reader, servers, 60)))
+
+
+def _extras(api: Blueprint, servers: Servers) -> None:
+    """What Kiali does not tell: what was changed, and whether weights are kept."""
+
+    def asked() -> tuple[tuple[str, ...], int, int]:
+        reader = Reader(_parameters())
+        names, seconds = reader.names("namespaces"), reader.duration("duration", "60s")
+        end = reader.whole("queryTime", _now(), 0, 10**11)
+        reader.done()
+        return names, end, seconds
+
+    @api.get("/c756/changes")
+    def changes() -> Response:
+        return jsonify(panel.changes_within(servers, *asked()))
+
+    @api.get("/c756/weights")
+    def weights() -> Response:
+        return jsonify(panel.all_weights(servers, *asked()))
 
 
 def _dashboards(api: Blueprint, settings: Settings, servers: Servers) -> None:

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 from graph import discover, kubernetes, scrapes
 from graph.cluster import Cluster
@@ -78,6 +79,14 @@ class Servers:
         except GraphError as error:
             self.forget_kubernetes(error)
             return None, [error.advice]
+
+    def events(self, namespace: str) -> list[dict[str, Any]]:
+        """The events of a namespace, empty where they may not be read."""
+        try:
+            return self.kubernetes().items(f"/api/v1/namespaces/{namespace}/events")
+        except GraphError as error:
+            self.forget_kubernetes(error)
+            return []
 
     def instant(self, texts: Iterable[str], at: float) -> dict[str, Future[list[Row]]]:
         prometheus = self.prometheus()

@@ -8,7 +8,7 @@ from typing import Any
 from graph.appenders.base import Appender, Given, runs
 from graph.cluster import Cluster, Obj, Workload, is_host_of, labels_of, namespace_of
 from graph.errors import Advice
-from graph.traffic import EGRESS_CLUSTERS, NODE_APP, NODE_SERVICE, NODE_WORKLOAD, Node, TrafficMap
+from graph.traffic import EGRESS_CLUSTERS, NODE_SERVICE, Node, TrafficMap
 
 GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
 """The label of the workload that Istio makes for a Gateway of the Gateway API."""
@@ -24,7 +24,7 @@ class Istio(Appender):
     def append(self, traffic_map: TrafficMap, given: Given) -> Sequence[Advice]:
         cluster = given.cluster
         for node in traffic_map.nodes.values():
-            if node.node_type in (NODE_APP, NODE_WORKLOAD):
+            if node.workload:  # as in Kiali, an app of several workloads is no gateway
                 _gateway(node, given.workloads, cluster)
             if "isOutside" in node.marks:
                 continue

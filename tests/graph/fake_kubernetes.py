@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import functools
 import threading
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ PLURALS = {
     "DestinationRule": "destinationrules",
     "ServiceEntry": "serviceentries",
     "Gateway": "gateways",
+    "Event": "events",
 }
 
 
@@ -87,6 +90,26 @@ def pod(owner: Obj, *, sidecar: bool, gateway: bool = False) -> Obj:
     }
 
 
+ROLLED_OUT_SECONDS = (30, 630)
+"""How long ago version 2 was rolled out, at least and at most."""
+
+
+def events(state: str) -> list[Obj]:
+    """Version 2 was rolled out some minutes ago, in the states that have it: at a time that stays the same."""
+    least, most = ROLLED_OUT_SECONDS
+    now = time.time()
+    at = datetime.fromtimestamp(now - now % (most - least) - least, UTC)
+    event = {
+        "kind": "Event",
+        "metadata": {"name": "cmpt756s2-v2.1", "namespace": world.NS},
+        "involvedObject": {"kind": "Deployment", "namespace": world.NS, "name": "cmpt756s2-v2"},
+        "reason": "ScalingReplicaSet",
+        "message": "Scaled up replica set cmpt756s2-v2-6d5f7c from 0 to 1",
+        "lastTimestamp": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    return [] if state in ("v1", "unreached", "big") else [event]
+
+
 _making = threading.Lock()
 
 
@@ -142,6 +165,8 @@ class FakeKubernetes(StandIn):
         if not kinds or "gateway.networking.k8s.io" in path or ("networking.istio.io" in path and "/v1/" not in path):
             return None
         items = [obj for obj in objects(self.state) if obj["kind"] == kinds[0]]
+        if plural == "events":
+            items = events(self.state)
         return {"items": [obj for obj in items if space is None or obj["metadata"].get("namespace") == space]}
 
     def answer(self, path: str, parameters: dict[str, list[str]]) -> tuple[int, Any]:

@@ -42,6 +42,7 @@ def test_a_node_is_judged_by_what_it_is_answered_too() -> None:
     status = health.of_node({"http": {"200": 9.0}}, {"http": {"200": 9.9, "503": 0.1}})["status"]
     assert status == {"status": "Degraded", "errorRatio": 1.0, "totalRequestRate": 19.0}
     assert health.of_node({}, {})["status"]["status"] == "NA"
+    assert health.of_node({"tcp": {"-": 1000.0}}, {})["status"]["status"] == "NA"
 
 
 @pytest.mark.parametrize(

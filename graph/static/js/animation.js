@@ -32,6 +32,10 @@ export class Animation {
     this.sprites = new Map();
     this.theme = readTheme();
     watchTheme(() => { this.theme = readTheme(); this.sprites.clear(); });
+    /** The edge under the pointer: its dots stand still, so that they can be looked at. */
+    this.still = '';
+    cy.on('mouseover', 'edge', (/** @type {any} */ event) => { this.still = event.target.id(); });
+    cy.on('mouseout', 'edge', () => { this.still = ''; });
     cy.on('position redrawn lit layoutstop', () => {
       this.paths.clear();
       this.measured = false;
@@ -117,7 +121,7 @@ export class Animation {
     for (const [id, stream] of this.streams) {
       const path = this.#path(id);
       if (!path) continue;
-      stream.step(elapsed, path.length);
+      if (id !== this.still) stream.step(elapsed, path.length);
       if (!stream.dots.length) continue;
       const { points, length, label } = path;
       const last = points.length / 2 - 1;

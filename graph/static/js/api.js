@@ -58,30 +58,50 @@ export async function get(path, params = {}, signal = undefined) {
   return body;
 }
 
-const APPENDERS = ['deadNode', 'istio', 'responseTime', 'serviceEntry', 'sidecarsCheck', 'throughput'];
+const APPENDERS = ['ambient', 'deadNode', 'health', 'istio', 'meshCheck', 'responseTime', 'serviceEntry', 'throughput'];
 
 /**
  * @param {View} view
+ * @param {number} [seconds] the window
  * @returns {Record<string, string | number | boolean | undefined>} the parameters of Kiali's graph request
  */
-export function graphParams(view) {
+export function graphParams(view, seconds = view.duration) {
   const appenders = [...APPENDERS];
   if (view.idleNodes) appenders.push('idleNode');
   if (view.operationNodes) appenders.push('aggregateNode');
+  if (view.security) appenders.push('securityPolicy');
+  const boxes = ['app', view.boxByNamespace && 'namespace', view.boxByCluster && 'cluster'].filter(Boolean);
   const times = { avg: 'avg', rt50: '50', rt95: '95', rt99: '99' };
   const time = Object.entries(times).find(([key]) => view.edges.includes(key));
   return {
     namespaces: view.namespaces.join(','),
     graphType: view.graphType,
-    duration: `${view.duration}s`,
+    duration: `${seconds}s`,
     injectServiceNodes: view.injectServiceNodes,
     includeIdleEdges: view.includeIdleEdges,
-    boxBy: 'app',
+    boxBy: boxes.join(','),
+    waypoints: view.waypoints,
     appenders: appenders.sort().join(','),
     responseTime: time ? time[1] : '95',
     throughputType: view.edges.includes('throughputResponse') ? 'response' : 'request',
     aggregate: view.operationNodes ? 'request_operation' : undefined,
   };
+}
+
+/**
+ * The address of the zoomed graph, which has the traffic of one node only.
+ * @param {Record<string, any>} data node or box
+ * @returns {string | null} null for what has no such graph: it is cut out of the whole one
+ */
+export function zoomPath(data) {
+  const known = (/** @type {string | undefined} */ text) => text && text !== 'unknown';
+  if (!known(data.namespace) || data.isServiceEntry || data.isInaccessible) return null;
+  const path = (/** @type {string[]} */ ...parts) => `api/namespaces/${[data.namespace, ...parts, 'graph'].map(encodeURIComponent).join('/')}`;
+  if (data.nodeType === 'service' && known(data.service)) return path('services', data.service);
+  if (data.nodeType === 'workload') return path('workloads', data.workload);
+  if (data.nodeType !== 'app' && data.isBox !== 'app') return null;
+  if (!known(data.app)) return null;
+  return known(data.version) ? path('applications', data.app, 'versions', data.version) : path('applications', data.app);
 }
 
 /**

@@ -1,7 +1,7 @@
 /**
  * From the server's JSON to what is drawn: labels, shapes, health, badges; the zoomed view; hidden elements. Pure.
  */
-import { edgeErrors, edgeHealth, edgeMix, mixHealth, nodeMix, num, worst } from './health.js';
+import { edgeErrors, edgeHealth, edgeMix, nodeHealth, num, worst } from './health.js';
 import { millis, number, percent, throughput } from './format.js';
 
 /** @typedef {import('./state.js').View} View */
@@ -16,6 +16,8 @@ import { millis, number, percent, throughput } from './format.js';
  * @property {string} shape nodes only: app, service, serviceentry, unknown, operation, box
  * @property {string[]} badges nodes only: names of icons
  * @property {boolean} gap hidden, but keeps its place
+ * @property {number} [rank] nodes only: 1 for what most depend on
+ * @property {Share} [share] edges to a version only: its weight and what was observed
  * @property {Record<string, any>} data as the server sent it
  */
 
@@ -77,23 +79,73 @@ export function badgesOf(data, view, health) {
   if (view.badgeVS && data.hasVS) {
     badges.push(data.hasFaultInjection ? 'fault' : data.hasTrafficShifting || data.hasTCPTrafficShifting ? 'shift' : 'vs');
   }
-  if (view.badgeSidecars && (data.hasMissingSC || data.isOutOfMesh)) badges.push('nosidecar');
+  if (view.badgeSidecars && data.isOutOfMesh) badges.push('nosidecar');
   if (data.isGateway) badges.push('gateway');
   return badges;
 }
 
 /**
  * @param {Record<string, any>} data edge
- * @param {string[]} wanted keys of state.EDGE_LABELS
- * @returns {string} lines as drawn, '' for an idle edge
+ * @param {Pick<View, 'edges' | 'security' | 'weights'>} view
+ * @param {Share} [share] of the version that the edge leads to
+ * @returns {string} lines as drawn, '' for an idle edge of which nothing is configured
  */
-export function edgeLabel(data, wanted) {
+export function edgeLabel(data, view, share) {
+  const lines = trafficLabel(data, view.edges);
+  const mutual = num(data.isMTLS);
+  if (view.security && mutual > 0) lines.push(mutual < 100 ? `mTLS ${percent(mutual, 0)}` : 'mTLS');
+  if (view.weights && share) lines.push(shareLabel(share));
+  return lines.join('\n');
+}
+
+/** @typedef {{version: string, weight: number, observed: {percent: number, low: number, high: number} | null, verdict: string}} Share of `api/c756/weights` */
+
+/** @param {Share} share @returns {string} `set 10%, seen 9.7% (8–12)` */
+export const shareLabel = ({ weight, observed }) => `set ${percent(weight)}${observed ? `, seen ${percent(observed.percent)} (${number(observed.low, 0)}–${number(observed.high, 0)})` : ''}`;
+
+/**
+ * @param {{data: Record<string, any>}[]} nodes
+ * @param {{data: Record<string, any>}[]} edges
+ * @param {{namespace: string, service: string, versions: Share[]}[]} weights
+ * @returns {Map<string, Share>} by id of the edge from a service to a version
+ */
+function sharesOf(nodes, edges, weights) {
+  const byId = new Map(nodes.map(({ data }) => [data.id, data]));
+  const found = new Map();
+  for (const { data } of edges) {
+    const [from, to] = [byId.get(data.source), byId.get(data.target)];
+    const split = weights.find(({ namespace, service }) => from?.nodeType === 'service' && from.namespace === namespace && from.service === service);
+    const share = split?.versions.find(({ version }) => version === to?.version);
+    if (share) found.set(data.id, share);
+  }
+  return found;
+}
+
+/**
+ * How much depends on a node: those that most nodes ask are of rank 1 (Kiali ranks by inbound edges, too).
+ * @param {{data: Record<string, any>}[]} nodes
+ * @param {{data: Record<string, any>}[]} edges
+ * @returns {Map<string, number>} by id; nodes with as many edges share a rank
+ */
+export function ranks(nodes, edges) {
+  const inbound = new Map(nodes.filter(({ data }) => !data.isBox).map(({ data }) => [data.id, 0]));
+  for (const { data } of edges) if (inbound.has(data.target)) inbound.set(data.target, /** @type {number} */ (inbound.get(data.target)) + 1);
+  const steps = [...new Set(inbound.values())].sort((a, b) => b - a);
+  return new Map([...inbound].map(([id, count]) => [id, steps.indexOf(count) + 1]));
+}
+
+/**
+ * @param {Record<string, any>} data edge
+ * @param {string[]} wanted keys of state.EDGE_LABELS
+ * @returns {string[]} lines about traffic, none for an idle edge
+ */
+function trafficLabel(data, wanted) {
   const { protocol, rates } = data.traffic ?? {};
-  if (!rates) return '';
+  if (!rates) return [];
   const lines = [];
   const isTcp = protocol === 'tcp';
   const mix = edgeMix(data.traffic);
-  if (isTcp ? num(rates.tcp) <= 0 : mix.total <= 0) return '';
+  if (isTcp ? num(rates.tcp) <= 0 : mix.total <= 0) return [];
   for (const key of ['rate', 'distribution', 'avg', 'rt50', 'rt95', 'rt99', 'throughputRequest', 'throughputResponse']) {
     if (!wanted.includes(key)) continue;
     if (key === 'rate') lines.push(isTcp ? throughput(num(rates.tcp)) : number(mix.total));
@@ -106,7 +158,7 @@ export function edgeLabel(data, wanted) {
   }
   const failed = edgeErrors(data.traffic);
   if (lines.length && failed > 0) lines.splice(1, 0, `${failed < 1 ? number(failed, 1) : number(failed, 0)}% err`);
-  return lines.join('\n');
+  return lines;
 }
 
 /**
@@ -157,9 +209,10 @@ export function around(id, nodes, edges) {
  * @param {{elements: {nodes: {data: Record<string, any>}[], edges: {data: Record<string, any>}[]}}} graph as the server sent it
  * @param {View} view
  * @param {Predicate | null} [hide]
+ * @param {{namespace: string, service: string, versions: Share[]}[]} [weights] of `api/c756/weights`
  * @returns {Model}
  */
-export function build(graph, view, hide = null) {
+export function build(graph, view, hide = null, weights = []) {
   let { nodes, edges } = graph.elements;
   let focusTitle = '';
   if (view.focus) {
@@ -170,21 +223,26 @@ export function build(graph, view, hide = null) {
       edges = edges.filter(({ data }) => stay.edges.has(data.id));
     }
   }
+  const appBoxes = new Set(nodes.filter(({ data }) => data.isBox === 'app').map(({ data }) => data.id));
+  const shares = sharesOf(nodes, edges, weights);
+  const ranked = ranks(nodes, edges);
   const childHealth = /** @type {Map<string, any[]>} */ (new Map());
   const drawnNodes = nodes.map(({ data }) => {
-    const health = data.isIdle ? 'idle' : mixHealth(nodeMix(data.traffic, 'In'));
+    const health = nodeHealth(data);
     if (data.parent) childHealth.set(data.parent, [...(childHealth.get(data.parent) ?? []), health]);
+    const rank = ranked.get(data.id);
+    const name = nodeLabel(data, { boxed: appBoxes.has(data.parent) && shapeOf(data) === 'app', namespaces: view.namespaces });
     return /** @type {Drawn} */ ({
-      kind: 'node', id: data.id, data, health, shape: shapeOf(data), gap: false,
-      label: nodeLabel(data, { boxed: Boolean(data.parent) && shapeOf(data) === 'app', namespaces: view.namespaces }),
+      kind: 'node', id: data.id, data, health, shape: shapeOf(data), gap: false, rank,
+      label: view.rank && rank ? `${name}\nrank ${rank}` : name,
       title: nodeTitle(data), badges: badgesOf(data, view, health),
     });
   });
   for (const drawn of drawnNodes) if (drawn.shape === 'box') drawn.health = worst(childHealth.get(drawn.id) ?? []);
   const titles = new Map(drawnNodes.map((drawn) => [drawn.id, drawn.title]));
   const drawnEdges = edges.map(({ data }) => /** @type {Drawn} */ ({
-    kind: 'edge', id: data.id, data, health: edgeHealth(data.traffic), shape: '', badges: [], gap: false,
-    label: edgeLabel(data, view.edges), title: `${titles.get(data.source)} to ${titles.get(data.target)}`,
+    kind: 'edge', id: data.id, data, health: edgeHealth(data), shape: '', badges: [], gap: false,
+    label: edgeLabel(data, view, shares.get(data.id)), share: shares.get(data.id), title: `${titles.get(data.source)} to ${titles.get(data.target)}`,
   }));
 
   const gone = new Set(hide ? [...drawnNodes, ...drawnEdges].filter(hide).map(({ id }) => id) : []);

@@ -35,6 +35,7 @@ export const OPERANDS = Object.freeze({
   grpcout: { on: 'node', help: 'gRPC requests/s sent', value: (/** @type {Item} */ i) => nodeRate(i, 'grpcOut') },
   tcpin: { on: 'node', help: 'TCP bytes/s received', value: (/** @type {Item} */ i) => nodeRate(i, 'tcpIn') },
   tcpout: { on: 'node', help: 'TCP bytes/s sent', value: (/** @type {Item} */ i) => nodeRate(i, 'tcpOut') },
+  rank: { on: 'node', help: '1 for what most nodes ask', value: (/** @type {Item} */ i) => /** @type {any} */ (i).rank },
   rate: { on: 'edge', help: 'requests/s (HTTP and gRPC)', value: (/** @type {Item} */ i) => edgeMix(i.data.traffic).total },
   http: { on: 'edge', help: 'HTTP requests/s', value: (/** @type {Item} */ i) => edgeRate(i, 'http') },
   grpc: { on: 'edge', help: 'gRPC requests/s', value: (/** @type {Item} */ i) => edgeRate(i, 'grpc') },
@@ -54,17 +55,17 @@ const ALIASES = /** @type {Record<string, keyof typeof OPERANDS>} */ ({
 
 /** Words that are true or false of an element. */
 export const WORDS = Object.freeze({
-  idle: { on: 'both', help: 'no traffic in the window', test: (/** @type {Item} */ i) => (i.kind === 'edge' ? edgeHealth(i.data.traffic) === 'idle' : Boolean(i.data.isIdle)) },
+  idle: { on: 'both', help: 'no traffic in the window', test: (/** @type {Item} */ i) => (i.kind === 'edge' ? edgeHealth(i.data) === 'idle' : Boolean(i.data.isIdle)) },
   healthy: { on: 'both', help: 'neither degraded nor failing', test: (/** @type {Item} */ i) => i.health === 'healthy' || i.health === 'tcp' },
   degraded: { on: 'both', help: 'some requests fail', test: (/** @type {Item} */ i) => i.health === 'degraded' },
   failing: { on: 'both', help: 'many requests fail', test: (/** @type {Item} */ i) => i.health === 'failing' },
-  traffic: { on: 'edge', help: 'has traffic in the window', test: (/** @type {Item} */ i) => i.kind === 'edge' && edgeHealth(i.data.traffic) !== 'idle' },
+  traffic: { on: 'edge', help: 'has traffic in the window', test: (/** @type {Item} */ i) => i.kind === 'edge' && edgeHealth(i.data) !== 'idle' },
   mtls: { on: 'edge', help: 'encrypted by the mesh', test: (/** @type {Item} */ i) => i.kind === 'edge' && num(i.data.isMTLS) > 0 },
   virtualservice: { on: 'node', help: 'a VirtualService routes to it', test: (/** @type {Item} */ i) => Boolean(i.data.hasVS) },
   trafficshifting: { on: 'node', help: 'a VirtualService splits weights', test: (/** @type {Item} */ i) => Boolean(i.data.hasTrafficShifting || i.data.hasTCPTrafficShifting) },
   faultinjection: { on: 'node', help: 'a VirtualService injects faults', test: (/** @type {Item} */ i) => Boolean(i.data.hasFaultInjection) },
   circuitbreaker: { on: 'node', help: 'a DestinationRule sets outlier detection or limits', test: (/** @type {Item} */ i) => Boolean(i.data.hasCB) },
-  sidecar: { on: 'node', help: 'has its sidecar', test: (/** @type {Item} */ i) => i.kind === 'node' && !i.data.hasMissingSC && !i.data.isOutOfMesh },
+  sidecar: { on: 'node', help: 'has its sidecar', test: (/** @type {Item} */ i) => i.kind === 'node' && !i.data.isOutOfMesh },
   serviceentry: { on: 'node', help: 'named by a ServiceEntry', test: (/** @type {Item} */ i) => Boolean(i.data.isServiceEntry) },
   outside: { on: 'node', help: 'of a namespace that was not asked for', test: (/** @type {Item} */ i) => Boolean(i.data.isOutside) },
   trafficsource: { on: 'node', help: 'sends only', test: (/** @type {Item} */ i) => Boolean(i.data.isRoot) },

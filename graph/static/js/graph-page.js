@@ -1,6 +1,7 @@
 /** The graph page: brings together state, server, drawing, panel and toolbar. */
 import { Animation } from './animation.js';
-import { ApiError, get, graphParams, nodeParams } from './api.js';
+import { ApiError, get, graphParams, nodeParams, zoomPath } from './api.js';
+import { Changes } from './changes.js';
 import { byId, h } from './dom.js';
 import { build } from './elements.js';
 import { FindError, compile } from './find.js';
@@ -9,13 +10,13 @@ import { GraphView } from './graph-view.js';
 import { drawLegend } from './legend.js';
 import { Poller, waitFor } from './poller.js';
 import { SidePanel } from './side-panel.js';
-import { Store, parse, serialize } from './state.js';
+import { Store, parse, serialize, windowOf } from './state.js';
 import { sentence, tables } from './summary.js';
 import { lessMotion } from './theme.js';
 import { toolbar } from './toolbar.js';
 
 /** Changes of these need new data; others only a new drawing. */
-const SERVER_KEYS = ['namespaces', 'graphType', 'duration', 'injectServiceNodes', 'idleNodes', 'includeIdleEdges', 'operationNodes'];
+const SERVER_KEYS = ['namespaces', 'graphType', 'duration', 'injectServiceNodes', 'idleNodes', 'includeIdleEdges', 'operationNodes', 'focus', 'boxByNamespace', 'boxByCluster', 'security', 'waypoints', 'weights'];
 /** Changes of these are steps that the browser's Back undoes. */
 const STEP_KEYS = ['namespaces', 'graphType', 'focus'];
 
@@ -24,6 +25,10 @@ const store = new Store(parse(location.search));
 if (lessMotion()) store.set({ animation: false });
 /** @type {any} the last graph that the server sent */
 let graph = null;
+/** @type {any} the last one that was not zoomed */
+let whole = null;
+/** @type {any[]} configured weights and observed shares, while they are shown */
+let weights = [];
 /** @type {import('./elements.js').Model} */
 let model = { nodes: [], edges: [], byId: new Map(), hidden: 0, focusTitle: '' };
 /** @type {any} */
@@ -35,6 +40,9 @@ let detailsRequest = null;
 let spoken = '';
 /** The address named no namespace, and nobody has chosen one yet. */
 let undecided = store.view.namespaces.length === 0;
+
+/** @type {any} what the server is set up for */
+let config = null;
 
 const live = byId('live');
 const say = (/** @type {string} */ text) => { live.textContent = text; };
@@ -66,7 +74,7 @@ function predicate(key) {
 
 function draw() {
   if (!graph) return;
-  model = build(graph, store.view, predicate('hide'));
+  model = build(graph, store.view, predicate('hide'), weights);
   view.update(model);
   animation.update(model);
   mark();
@@ -115,14 +123,14 @@ function renderPanel() {
   byId('panel-toggle').setAttribute('aria-expanded', String(store.view.panel));
   byId('panel-toggle-text').textContent = store.view.panel ? 'Hide' : 'Show';
   byId('panel-content').hidden = !store.view.panel;
-  if (store.view.panel && graph) panel.render({ model, view: store.view, drawn: model.byId.get(store.view.select), details, error: detailsError });
+  if (store.view.panel && graph) panel.render({ model, view: store.view, drawn: model.byId.get(store.view.select), details, error: detailsError, changes: changes.within(graph.timestamp - graph.duration, graph.timestamp) });
 }
 
 /** @returns {[string, Record<string, any>]} address and parameters of the details of what is selected */
 function detailsQuery() {
   const drawn = model.byId.get(store.view.select);
   // The same instant as the picture, so that numbers agree.
-  const common = { duration: `${store.view.duration}s`, queryTime: graph.timestamp };
+  const common = { duration: `${graph.duration}s`, queryTime: graph.timestamp };
   if (!drawn) return ['api/c756/details/graph', { ...common, namespaces: store.view.namespaces.join(',') }];
   if (drawn.kind === 'node') return ['api/c756/details/node', { ...common, ...nodeParams(drawn.data) }];
   const [source, target] = [drawn.data.source, drawn.data.target].map((id) => graph.elements.nodes.find((/** @type {any} */ node) => node.data.id === id).data);
@@ -131,7 +139,10 @@ function detailsQuery() {
 
 /** @param {boolean} fresh nothing that is shown may stay while the answer is awaited */
 async function loadDetails(fresh) {
+  // Pictures may come faster than details are made: what is under way for the same subject is let come to its end.
+  if (detailsRequest && !fresh) return;
   detailsRequest?.abort();
+  detailsRequest = null;
   if (!store.view.panel || !graph || store.view.namespaces.length === 0) return;
   const mine = new AbortController();
   detailsRequest = mine;
@@ -149,6 +160,7 @@ async function loadDetails(fresh) {
     if (!(error instanceof ApiError)) throw error;
     [details, detailsError] = [null, error];
   }
+  detailsRequest = null;
   renderPanel();
 }
 
@@ -167,13 +179,14 @@ function complain(error) {
 }
 
 const poller = new Poller(async (signal) => {
+  if (!config) await learn(signal);
   if (undecided) await chooseNamespaces(signal);
   const button = byId('refresh');
   button.classList.add('busy');
   byId('graph').setAttribute('aria-busy', 'true');
   try {
     if (store.view.namespaces.length === 0) graph = { timestamp: Date.now() / 1000, duration: store.view.duration, elements: { nodes: [], edges: [] } };
-    else graph = await get('api/namespaces/graph', graphParams(store.view), signal);
+    else await ask(signal);
     banner.hidden = true;
     document.body.classList.remove('stale');
   } catch (error) {
@@ -190,10 +203,47 @@ const poller = new Poller(async (signal) => {
   loadDetails(false);
 }, store.view.refresh);
 
+/** What was changed in the cluster; a change is drawn at once, not only when the next picture is due. */
+const changes = new Changes(() => store.view.namespaces, () => {
+  // Who has paused the page looks at something; and what is under way must be let come to its end.
+  if (store.view.refresh > 0 && !poller.current) poller.now();
+});
+
+/**
+ * The picture that is wanted now: of everything, or of one node.
+ * @param {AbortSignal} signal
+ */
+async function ask(signal) {
+  const { view } = store;
+  if (view.duration === 0) await changes.look(signal);
+  const params = graphParams(view, windowOf(view.duration, Date.now() / 1000, changes.list));
+  const shares = view.weights ? get('api/c756/weights', { namespaces: params.namespaces, duration: params.duration }, signal) : [];
+  const everything = () => get('api/namespaces/graph', params, signal);
+  const node = (/** @type {any} */ of) => of?.elements.nodes.find((/** @type {any} */ one) => one.data.id === view.focus)?.data;
+  let picture = view.focus && node(whole) ? null : await everything();
+  if (picture) whole = picture;
+  const path = view.focus && node(whole) ? zoomPath(node(whole)) : null;
+  if (path) picture = await get(path, { ...params, namespaces: undefined }, signal);
+  // What has no zoomed graph of its own, or no traffic in it, is cut out of the whole.
+  if (!picture || (path && !node(picture))) picture = whole = await everything();
+  [graph, weights] = [picture, await shares];
+}
+
+/** @param {AbortSignal} signal */
+async function learn(signal) {
+  try {
+    config = await get('api/config', {}, signal);
+    drawLegend(byId('legend-content'), config.c756.health);
+  } catch (error) {
+    if (!signal.aborted && error instanceof ApiError) complain(error);
+    throw error;
+  }
+}
+
 /** Which namespaces there are; when the address names none, those that the server is set up for. @param {AbortSignal} signal */
 async function chooseNamespaces(signal) {
   try {
-    const [config, list] = await Promise.all([get('api/config', {}, signal), get('api/namespaces', {}, signal)]);
+    const list = await get('api/namespaces', {}, signal);
     const names = list.map((/** @type {any} */ one) => one.name);
     controls.namespaces(names);
     const wanted = (config.c756?.defaultNamespaces ?? []).filter((/** @type {string} */ name) => names.includes(name));
@@ -231,6 +281,11 @@ store.subscribe((next, changed) => {
   const labels = changed.has('edges') && JSON.stringify(graphParams(next)) !== lastParams;
   if (labels || SERVER_KEYS.some((key) => changed.has(key))) {
     details = null;
+    detailsRequest?.abort();
+    detailsRequest = null;
+    // At once, what is known: the zoomed picture cut out of the whole one, and back.
+    if (changed.has('focus') && whole) graph = whole;
+    if (changed.has('namespaces') || changed.has('graphType')) whole = null;
     draw();
     lastParams = JSON.stringify(graphParams(next));
     poller.now();
@@ -275,7 +330,6 @@ byId('skip').addEventListener('click', (event) => {
 });
 byId('empty-idle').addEventListener('click', () => store.set({ idleNodes: true }));
 
-drawLegend(byId('legend-content'));
 controls.show(store.view);
 controls.namespaces([]);
 animation.switch(store.view.animation);
@@ -284,6 +338,7 @@ showLegend();
 byId('metrics-link').setAttribute('href', metricsAddress());
 renderPanel();
 poller.now();
+changes.watch();
 if (store.view.namespaces.length) {
   get('api/namespaces').then((list) => controls.namespaces(list.map((/** @type {any} */ one) => one.name)), (error) => {
     // The graph request tells of the same trouble, with the cure; here only the list of other namespaces is missing.
@@ -305,4 +360,4 @@ function showLegend() {
 }
 
 /** For the console, the bench and the tests. */
-Object.assign(window, { c756: { store, view, animation, cy: view.cy, model: () => model, graph: () => graph } });
+Object.assign(window, { c756: { store, view, animation, changes, cy: view.cy, model: () => model, graph: () => graph } });

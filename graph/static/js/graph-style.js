@@ -90,6 +90,7 @@ export function graphStyle(theme, text = 1) {
     { selector: 'edge.found', style: { 'underlay-color': theme.degraded, 'underlay-opacity': 0.5, 'underlay-padding': 5 } },
     { selector: 'node.chosen', style: { 'underlay-color': theme.accent, 'underlay-opacity': 0.35, 'underlay-padding': 8, 'underlay-shape': 'roundrectangle' } },
     { selector: 'edge.chosen', style: { 'underlay-color': theme.accent, 'underlay-opacity': 0.35, 'underlay-padding': 5 } },
+    { selector: 'edge.cursor', style: { 'underlay-color': theme.accent, 'underlay-opacity': 0.5, 'underlay-padding': 4 } },
     { selector: 'node.cursor', style: { 'outline-width': 3, 'outline-color': theme.accent, 'outline-offset': 3, 'outline-style': 'dashed' } },
   ];
 }

@@ -70,6 +70,7 @@ export class GraphView {
     const rows = Math.max(0, ...model.edges.map(({ label }) => label.split('\n').length));
     const taller = rows !== this.rows;
     this.rows = rows;
+    if (changed) this.#remember();  // before what goes takes its place along, and what comes stands nowhere yet
     cy.batch(() => {
       const wanted = new Set(model.byId.keys());
       cy.elements().filter((/** @type {any} */ element) => !wanted.has(element.id())).remove();
@@ -91,7 +92,6 @@ export class GraphView {
       }
     });
     if (changed) {
-      this.#remember();
       this.key = key;
       const places = this.places.get(key);
       if (places) cy.nodes().forEach((/** @type {any} */ node) => { if (!node.isParent() && places[node.id()]) node.position(places[node.id()]); });
@@ -291,14 +291,15 @@ export class GraphView {
     if (element.isEdge()) {
       path = element.union(element.source()).union(element.source().predecessors()).union(element.target()).union(element.target().successors());
     } else {
-      const centre = element.isParent() ? element.children() : element;
+      const centre = element.isParent() ? element.descendants() : element;
       path = element.union(centre).union(centre.predecessors()).union(centre.successors());
     }
     cy.batch(() => {
       cy.elements().removeClass('lit dim hovered');
       cy.elements().difference(path.union(path.parents())).addClass('dim');
       path.addClass('lit');
-      element.addClass('hovered');
+      // In the outer rectangle, every rate inside is what one wants to read.
+      element.union(element.isNode() ? element.descendants().edgesWith(element.descendants()) : []).addClass('hovered');
     });
     cy.emit('lit');
   }
@@ -320,6 +321,11 @@ export class GraphView {
     });
     cy.on('onetap', (/** @type {any} */ event) => on.select(event.target === cy ? '' : event.target.id()));
     cy.on('dbltap', 'node', (/** @type {any} */ event) => on.zoomInto(event.target.id()));
+    cy.on('dbltap', 'edge', (/** @type {any} */ event) => {
+      // An edge that crosses a rectangle must not keep people from zooming into it.
+      const box = this.#boxAt(event.position);
+      if (box) on.zoomInto(box);
+    });
     cy.on('dragpan scrollzoom pinchzoom', () => { this.fitted = false; });
     cy.on('zoom', () => this.#scaleText());
     cy.on('dragfree', 'node', () => {
@@ -330,6 +336,15 @@ export class GraphView {
     this.container.addEventListener('blur', () => this.#moveCursor(''));
   }
 
+  /** @param {{x: number, y: number}} place @returns {string} id of the innermost box there, or '' */
+  #boxAt({ x, y }) {
+    const around = this.cy.nodes(':parent').filter((/** @type {any} */ box) => {
+      const { x1, x2, y1, y2 } = box.boundingBox({ includeLabels: false, includeOverlays: false });
+      return x1 <= x && x <= x2 && y1 <= y && y <= y2;
+    });
+    return around.filter((/** @type {any} */ box) => box.descendants().intersection(around).empty()).first().id() ?? '';
+  }
+
   /** @param {KeyboardEvent} event */
   #key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -338,18 +353,31 @@ export class GraphView {
       const nodes = this.cy.nodes().filter((/** @type {any} */ node) => !node.hasClass('gap') && !node.isParent());
       const places = nodes.map((/** @type {any} */ node) => ({ id: node.id(), ...node.position() }));
       if (!places.length) return;
-      const here = this.cursor && this.cy.getElementById(this.cursor);
+      const at = this.cursor && this.cy.getElementById(this.cursor);
+      const here = at && at.isEdge() ? at.target() : at;
       const next = here && here.nonempty() ? neighbour(places, here.position(), /** @type {'ArrowUp'} */ (key)) : places.reduce((/** @type {any} */ a, /** @type {any} */ b) => (b.x < a.x ? b : a)).id;
       if (next) this.#moveCursor(next);
-    } else if (key === 'Enter' || key === ' ') {
+    } else if (key === 'e' || key === 'E') this.#nextEdge(key === 'E' ? -1 : 1);
+    else if (key === 'Enter' || key === ' ') {
       if (this.cursor) this.on.select(this.cursor);
     } else if (key === 'z' || key === 'Z') {
-      if (this.cursor) this.on.zoomInto(this.cursor);
+      if (this.cursor && this.cy.getElementById(this.cursor).isNode()) this.on.zoomInto(this.cursor);
     } else if (key === '+' || key === '=') this.zoomBy(1.25);
     else if (key === '-') this.zoomBy(0.8);
     else if (key === '0') this.fit();
     else return;
     event.preventDefault();
+  }
+
+  /** From edge to edge, from the node at the cursor on. @param {number} step 1 or -1 */
+  #nextEdge(step) {
+    const edges = this.cy.edges().not('.gap').sort((/** @type {any} */ a, /** @type {any} */ b) => a.source().position('x') - b.source().position('x') || a.midpoint().y - b.midpoint().y);
+    if (edges.empty()) return;
+    const ids = edges.map((/** @type {any} */ edge) => edge.id());
+    const here = this.cursor ? this.cy.getElementById(this.cursor) : null;
+    const at = ids.indexOf(this.cursor);
+    const first = here?.isNode() ? ids.indexOf(edges.filter((/** @type {any} */ edge) => edge.source().id() === this.cursor || edge.target().id() === this.cursor).first().id()) : 0;
+    this.#moveCursor(at < 0 ? ids[Math.max(0, first)] : ids[(at + step + ids.length) % ids.length]);
   }
 
   /** @param {string} id '' takes the cursor away */
@@ -363,7 +391,7 @@ export class GraphView {
     const { x1, y1, x2, y2 } = node.renderedBoundingBox();
     if (x1 < 0 || y1 < 0 || x2 > this.cy.width() || y2 > this.cy.height()) this.cy.center(node);
     const drawn = this.on.lookup(id);
-    if (drawn) this.on.say(drawn.health === 'none' ? drawn.title : `${drawn.title}, ${drawn.health}`);
+    if (drawn) this.on.say([drawn.title, drawn.kind === 'edge' ? drawn.label.replace(/\n/g, ', ') : '', drawn.health === 'none' ? '' : drawn.health].filter(Boolean).join(', '));
     return undefined;
   }
 }

@@ -1,11 +1,11 @@
 /**
- * Healthy, degraded or failing. Rule and thresholds are Kiali's defaults: for 5xx and requests without response any failure
- * degrades and 10 % fail; for 4xx 10 % degrade and 20 % fail.
+ * Healthy, degraded or failing: what the server says (its graph/health.py has the rule and the thresholds), and sums of rates.
  */
 
 /** @typedef {'healthy' | 'degraded' | 'failing' | 'idle' | 'tcp' | 'none'} Health */
 
-export const THRESHOLDS = Object.freeze({ '5xx': { degraded: 0, failure: 10 }, '4xx': { degraded: 10, failure: 20 } });
+/** The server's words, which are Kiali's. */
+const DRAWN = /** @type {Record<string, Health>} */ ({ Healthy: 'healthy', Degraded: 'degraded', Failure: 'failing' });
 
 /** @param {unknown} text a number as the API writes it @returns {number} 0 where absent */
 export const num = (text) => (text === undefined || text === null || text === '' ? 0 : Number(text));
@@ -46,23 +46,13 @@ export function addMixes(mixes) {
  */
 export function grpcMix(rates, key) {
   const total = num(rates[key]);
-  const r5xx = Math.min(total, num(rates[`${key}Err`]));
-  return { total, ok: total - r5xx, r3xx: 0, r4xx: 0, r5xx, none: 0 };
+  const none = Math.min(total, num(rates[`${key}NoResponse`]));
+  const r5xx = Math.min(total - none, num(rates[`${key}Err`]));
+  return { total, ok: total - r5xx - none, r3xx: 0, r4xx: 0, r5xx, none };
 }
 
 /** @param {Mix} mix @returns {number} percentage of failed requests: 4xx, 5xx and no response */
 export const errorPercent = (mix) => (mix.total > 0 ? (100 * (mix.r4xx + mix.r5xx + mix.none)) / mix.total : 0);
-
-/** @param {Mix} mix @returns {Health} */
-export function mixHealth(mix) {
-  if (mix.total <= 0) return 'none';
-  const server = (100 * (mix.r5xx + mix.none)) / mix.total;
-  const client = (100 * mix.r4xx) / mix.total;
-  const [five, four] = [THRESHOLDS['5xx'], THRESHOLDS['4xx']];
-  if (server >= five.failure || client >= four.failure) return 'failing';
-  if (server > five.degraded || client >= four.degraded) return 'degraded';
-  return 'healthy';
-}
 
 /**
  * @param {{protocol?: string, rates?: Record<string, string>} | undefined} traffic of an edge
@@ -82,16 +72,15 @@ export function edgeErrors(traffic) {
   return told === undefined ? errorPercent(edgeMix(traffic)) : num(told);
 }
 
-/**
- * @param {{protocol?: string, rates?: Record<string, string>} | undefined} traffic of an edge
- * @returns {Health}
- */
-export function edgeHealth(traffic) {
-  const rates = traffic?.rates ?? {};
-  if (traffic?.protocol === 'tcp') return num(rates.tcp) > 0 ? 'tcp' : 'idle';
-  const health = mixHealth(edgeMix(traffic));
-  return health === 'none' ? 'idle' : health;
+/** @param {Record<string, any>} data edge as the server sent it @returns {Health} */
+export function edgeHealth(data) {
+  const { protocol, rates } = data.traffic ?? {};
+  if (!rates) return 'idle';
+  return protocol === 'tcp' ? 'tcp' : DRAWN[data.healthStatus] ?? 'healthy';
 }
+
+/** @param {Record<string, any>} data node as the server sent it @returns {Health} */
+export const nodeHealth = (data) => (data.isIdle ? 'idle' : DRAWN[data.healthData?.status?.status] ?? 'none');
 
 /**
  * @param {{protocol: string, rates: Record<string, string>}[] | undefined} traffic of a node

@@ -27,15 +27,27 @@ const line = (health) => svg('svg', { viewBox: '0 0 44 12', 'aria-hidden': 'true
 const dot = (kind) => svg('svg', { viewBox: '0 0 44 12', 'aria-hidden': 'true' },
   kind === 'error' ? svg('polygon', { class: 'arrow failing', points: '22,0 28,6 22,12 16,6' }) : svg('circle', { class: kind === 'tcp' ? 'shape tcp' : 'arrow healthy', cx: 22, cy: 6, r: 4 }));
 
-/** @param {HTMLElement} root */
-export function drawLegend(root) {
+/**
+ * @param {{code: string, degraded: number, failure: number}[]} tolerances the server's, by which it judges
+ * @param {'degraded' | 'failing'} health
+ */
+function when(tolerances, health) {
+  const bound = (/** @type {{degraded: number, failure: number}} */ one) => (health === 'failing' ? one.failure : one.degraded);
+  return tolerances.map((one) => `${one.code} ${bound(one) > 0 ? `from ${bound(one)} %` : 'any'}`).join(', ');
+}
+
+/**
+ * @param {HTMLElement} root
+ * @param {{code: string, degraded: number, failure: number}[]} tolerances the server's
+ */
+export function drawLegend(root, tolerances) {
   const part = (/** @type {string} */ title, /** @type {HTMLElement[]} */ ...rows) => h('section', {}, h('h3', { text: title }), h('ul', {}, ...rows));
   root.replaceChildren(
     part('Nodes', ...SHAPES.map(([text, kind, points]) => row(shape(kind, points), text))),
-    part('Health of a node: how it answers', row(shape('rect', ''), 'Healthy'), row(shape('rect', '', 'degraded'), 'Degraded: any 5xx, or 4xx from 10 %'), row(shape('rect', '', 'failing'), 'Failing: 5xx from 10 %, or 4xx from 20 %'), row(shape('rect', '', 'idle'), 'Idle')),
+    part('Health of a node: how it answers, and how it is answered', row(shape('rect', ''), 'Healthy'), row(shape('rect', '', 'degraded'), `Degraded: ${when(tolerances, 'degraded')}`), row(shape('rect', '', 'failing'), `Failing: ${when(tolerances, 'failing')}`), row(shape('rect', '', 'idle'), 'Idle')),
     part('Edges', row(line('healthy'), 'Healthy'), row(line('degraded'), 'Degraded'), row(line('failing'), 'Failing'), row(line('tcp'), 'TCP'), row(line('idle'), 'Idle')),
     part('Animation', row(dot('ok'), 'A request that succeeded'), row(dot('error'), 'A request that failed'), row(dot('tcp'), 'TCP, a dot per kilobyte')),
     part('Badges', row(icon('vs'), 'A VirtualService routes to it'), row(icon('shift'), 'It splits weights'), row(icon('fault'), 'It injects faults'), row(icon('nosidecar'), 'Missing sidecar'), row(icon('gateway'), 'Gateway'), row(icon('degraded'), 'Degraded'), row(icon('failing'), 'Failing')),
-    h('section', {}, h('h3', { text: 'Keys, when the graph has the focus' }), h('ul', {}, ...[['Arrows', 'go to the next node'], ['Enter', 'select it'], ['Z', 'zoom to its neighbours (double click)'], ['Esc', 'back'], ['+ − 0', 'nearer, farther, all']].map(([key, text]) => h('li', {}, h('kbd', { text: key }), h('span', { text }))))),
+    h('section', {}, h('h3', { text: 'Keys, when the graph has the focus' }), h('ul', {}, ...[['Arrows', 'go to the next node'], ['E', 'go to the next edge'], ['Enter', 'select it'], ['Z', 'zoom to its neighbours (double click)'], ['Esc', 'back'], ['+ − 0', 'nearer, farther, all']].map(([key, text]) => h('li', {}, h('kbd', { text: key }), h('span', { text }))))),
   );
 }

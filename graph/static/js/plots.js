@@ -18,9 +18,10 @@ const COLOURS = 8;
  * @param {number} [spec.height]
  * @param {boolean} [spec.binary] values are bytes: steps in powers of 1024
  * @param {[number, number]} [spec.range] of time; otherwise that of the points
+ * @param {{time: number, kind: string, text: string}[]} [spec.changes] what was changed in the cluster
  * @returns {HTMLElement} a figure
  */
-export function timeSeries({ title, series, format, width = 340, height = 130, binary = false, range }) {
+export function timeSeries({ title, series, format, width = 340, height = 130, binary = false, range, changes = [] }) {
   const filled = series.filter(({ points }) => extremes(points));
   const caption = h('figcaption', { text: title });
   if (!filled.length) return h('figure', { class: 'plot' }, caption, h('p', { class: 'none', text: 'No data in this window.' }));
@@ -42,6 +43,10 @@ export function timeSeries({ title, series, format, width = 340, height = 130, b
   }
   for (const [t, anchor] of /** @type {[number, string][]} */ ([[from, 'start'], [(from + to) / 2, 'middle'], [to, 'end']])) {
     drawing.append(svg('text', { class: 'tick', x: x(t), y: height - 5, 'text-anchor': anchor }, clock(t)));
+  }
+  for (const { time, kind, text } of changes.filter((one) => one.time >= from && one.time <= to)) {
+    const at = x(time);
+    drawing.append(svg('g', { class: `change ${kind}` }, svg('title', {}, `${clock(time)} ${text}`), svg('line', { x1: at, x2: at, y1: 8, y2: bottom }), svg('path', { d: `M${at - 4} 2h8l-4 6z` })));
   }
   filled.forEach(({ points, tone }, i) => {
     const look = { class: `line ${tone ?? `tone${i % COLOURS}`}`, 'stroke-dasharray': DASH[i % DASH.length] };

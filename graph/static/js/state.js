@@ -9,8 +9,10 @@ export const GRAPH_TYPES = /** @type {const} */ ([
   ['versionedApp', 'Versioned app graph'],
   ['workload', 'Workload graph'],
 ]);
-/** Seconds. */
-export const DURATIONS = [60, 300, 600, 1800, 3600];
+/** Seconds; 0 is since the last change. */
+export const DURATIONS = [60, 300, 600, 1800, 3600, 0];
+/** Seconds of the window since the last change: a rate needs a few reads of the sidecars, and older changes are history. */
+const [SHORTEST, LONGEST] = [20, 3600];
 /** Milliseconds; 0 is Pause. */
 export const REFRESH = [0, 10000, 15000, 30000, 60000, 300000];
 /** Edge labels: key in the address, group (null: a box of its own; else one of the group at a time), words. */
@@ -39,6 +41,12 @@ const LABEL_KEYS = EDGE_LABELS.map(([key]) => key);
  * @property {boolean} animation
  * @property {boolean} idleNodes
  * @property {boolean} includeIdleEdges
+ * @property {boolean} boxByNamespace
+ * @property {boolean} boxByCluster
+ * @property {boolean} rank
+ * @property {boolean} security
+ * @property {boolean} waypoints
+ * @property {boolean} weights configured and observed, on edges to versions
  * @property {boolean} badgeVS
  * @property {boolean} badgeSidecars
  * @property {string} find
@@ -63,6 +71,12 @@ export const DEFAULTS = Object.freeze({
   animation: false,
   idleNodes: false,
   includeIdleEdges: false,
+  boxByNamespace: false,
+  boxByCluster: false,
+  rank: false,
+  security: false,
+  waypoints: true,
+  weights: false,
   badgeVS: true,
   badgeSidecars: true,
   find: '',
@@ -144,6 +158,18 @@ export function onePerGroup(edges) {
 export function toggleLabel(edges, key, on) {
   const rest = edges.filter((other) => other !== key);
   return on ? onePerGroup([...rest, key]) : rest;
+}
+
+/**
+ * @param {number} chosen seconds, 0 = since the last change
+ * @param {number} now unix seconds
+ * @param {{time: number}[]} changes the oldest first
+ * @returns {number} seconds of the window
+ */
+export function windowOf(chosen, now, changes) {
+  if (chosen > 0) return chosen;
+  const last = changes.at(-1);
+  return last ? Math.max(SHORTEST, Math.min(LONGEST, Math.ceil(now - last.time))) : LONGEST;
 }
 
 /** The view, and who wants to hear of its changes. */

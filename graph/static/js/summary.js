@@ -1,7 +1,9 @@
 /** The graph in words: a sentence for the live region, and two tables with everything that the picture says. */
 import { h } from './dom.js';
+import { shareLabel } from './elements.js';
 import { duration, millis, number, percent, plural, throughput } from './format.js';
 import { HEALTH_WORDS, edgeErrors, edgeMix, nodeMix, num } from './health.js';
+import { marks } from './marks.js';
 
 /** @typedef {import('./elements.js').Model} Model */
 /** @typedef {import('./elements.js').Drawn} Drawn */
@@ -25,7 +27,7 @@ export function sentence(model, view) {
   return parts.join(' ');
 }
 
-/** @param {Drawn} edge @returns {string[]} from, to, protocol, rate, errors, share, time, throughput, health */
+/** @param {Drawn} edge @returns {string[]} from, to, protocol, rate, errors, share, time, throughput, mTLS, weight, health */
 export function edgeRow(edge, /** @type {Model} */ model) {
   const { traffic = {}, source, target, responseTime, throughput: bytes } = edge.data;
   const rates = traffic.rates ?? {};
@@ -36,7 +38,8 @@ export function edgeRow(edge, /** @type {Model} */ model) {
     model.byId.get(source)?.title ?? '', model.byId.get(target)?.title ?? '', traffic.protocol ?? '',
     tcp ? throughput(num(rates.tcp)) : `${number(mix.total)} rps`, tcp ? '–' : percent(edgeErrors(traffic)),
     share === undefined ? '–' : percent(num(share)), responseTime === undefined ? '–' : millis(num(responseTime)),
-    bytes === undefined ? '–' : throughput(num(bytes)), HEALTH_WORDS[/** @type {'failing'} */ (edge.health)] ?? edge.health,
+    bytes === undefined ? '–' : throughput(num(bytes)), edge.data.isMTLS === undefined ? '–' : percent(num(edge.data.isMTLS), 0),
+    edge.share ? shareLabel(edge.share) : '–', HEALTH_WORDS[/** @type {'failing'} */ (edge.health)] ?? edge.health,
   ];
 }
 
@@ -47,7 +50,7 @@ export function nodeRow(node, model) {
   const kinds = /** @type {Record<string, string>} */ ({ app: 'app', service: 'service', serviceentry: 'service entry', unknown: 'unknown', operation: 'operation' });
   return [
     node.title, node.data.nodeType === 'workload' ? 'workload' : kinds[node.shape] ?? node.shape, namespace ?? '', model.byId.get(parent)?.label ?? '–',
-    `${number(into.total)} rps`, `${number(out.total)} rps`, hasVS ? (hasVS.hostnames ?? []).join(', ') || 'yes' : '–', HEALTH_WORDS[/** @type {'failing'} */ (node.health)] ?? node.health,
+    `${number(into.total)} rps`, `${number(out.total)} rps`, hasVS ? (hasVS.hostnames ?? []).join(', ') || 'yes' : '–', marks(node.data).join(', ') || '–', HEALTH_WORDS[/** @type {'failing'} */ (node.health)] ?? node.health,
   ];
 }
 
@@ -75,6 +78,6 @@ export function tables(model, select) {
   const nodes = model.nodes.filter(({ shape, gap }) => shape !== 'box' && !gap);
   const edges = model.edges.filter(({ gap }) => !gap);
   return h('div', {},
-    table('Edges', ['From', 'To', 'Protocol', 'Rate', 'Errors', 'Share', 'Response time', 'Throughput', 'Health'], edges.map((edge) => ({ id: edge.id, cells: edgeRow(edge, model) })), select),
-    table('Nodes', ['Node', 'Kind', 'Namespace', 'Box', 'HTTP in', 'HTTP out', 'Virtual services', 'Health'], nodes.map((node) => ({ id: node.id, cells: nodeRow(node, model) })), select));
+    table('Edges', ['From', 'To', 'Protocol', 'Rate', 'Errors', 'Share', 'Response time', 'Throughput', 'mTLS', 'Weight', 'Health'], edges.map((edge) => ({ id: edge.id, cells: edgeRow(edge, model) })), select),
+    table('Nodes', ['Node', 'Kind', 'Namespace', 'Box', 'HTTP in', 'HTTP out', 'Virtual services', 'Marks', 'Health'], nodes.map((node) => ({ id: node.id, cells: nodeRow(node, model) })), select));
 }

@@ -15,11 +15,17 @@ const SHOW = /** @type {[keyof View, string, string][]} */ ([
   ['idleNodes', 'Idle nodes', 'Services and workloads without traffic in the window'],
   ['operationNodes', 'Operation nodes', 'One node per operation, where the metrics name operations'],
   ['injectServiceNodes', 'Service nodes', 'Each service as a triangle before its workloads'],
+  ['boxByNamespace', 'Namespace boxes', 'A box around each of several namespaces'],
+  ['boxByCluster', 'Cluster boxes', 'A box around each of several clusters'],
+  ['waypoints', 'Waypoint proxies', 'Of the ambient mesh'],
+  ['rank', 'Rank', '1 for what most nodes ask'],
   ['animation', 'Traffic animation', 'A dot per request, a red square per failure'],
 ]);
 const BADGES = /** @type {[keyof View, string, string][]} */ ([
   ['badgeSidecars', 'Missing sidecars', 'Workloads whose pods have no sidecar'],
   ['badgeVS', 'Virtual services', 'Services that a VirtualService routes to'],
+  ['security', 'Security', 'How much of an edge is mutual TLS'],
+  ['weights', 'Weights', 'On edges to versions: the share that is set, and the share that was seen'],
 ]);
 const GROUPS = /** @type {Record<string, string>} */ ({ responseTime: 'Response time', throughput: 'Throughput' });
 
@@ -108,7 +114,7 @@ export function toolbar(store, refresh) {
   const span = /** @type {HTMLSelectElement} */ (byId('duration'));
   const pause = /** @type {HTMLSelectElement} */ (byId('refresh-interval'));
   fill(type, GRAPH_TYPES, (value) => store.set({ graphType: value, focus: '', select: '' }));
-  fill(span, DURATIONS.map((seconds) => [seconds, `Last ${duration(seconds)}`]), (value) => store.set({ duration: Number(value) }));
+  fill(span, DURATIONS.map((seconds) => [seconds, seconds ? `Last ${duration(seconds)}` : 'Since the last change']), (value) => store.set({ duration: Number(value) }));
   fill(pause, REFRESH.map((ms) => [ms, ms ? `Every ${duration(ms / 1000)}` : 'Pause']), (value) => store.set({ refresh: Number(value) }));
   byId('refresh').addEventListener('click', refresh);
   displayMenu(store);

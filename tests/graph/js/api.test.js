@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ApiError, get, graphParams, nodeParams } from '../../../graph/static/js/api.js';
+import { ApiError, get, graphParams, nodeParams, zoomPath } from '../../../graph/static/js/api.js';
 import { waitFor } from '../../../graph/static/js/poller.js';
 import { DEFAULTS } from '../../../graph/static/js/state.js';
 
@@ -8,12 +8,28 @@ const view = { ...DEFAULTS, namespaces: ['a', 'b'] };
 
 test("the request is Kiali's", () => {
   assert.deepEqual(graphParams(view), {
-    namespaces: 'a,b', graphType: 'versionedApp', duration: '60s', injectServiceNodes: true, includeIdleEdges: false, boxBy: 'app',
-    appenders: 'deadNode,istio,responseTime,serviceEntry,sidecarsCheck,throughput', responseTime: '95', throughputType: 'request', aggregate: undefined,
+    namespaces: 'a,b', graphType: 'versionedApp', duration: '60s', injectServiceNodes: true, includeIdleEdges: false, boxBy: 'app', waypoints: true,
+    appenders: 'ambient,deadNode,health,istio,meshCheck,responseTime,serviceEntry,throughput', responseTime: '95', throughputType: 'request', aggregate: undefined,
   });
   const more = graphParams({ ...view, idleNodes: true, operationNodes: true, edges: ['avg', 'throughputResponse'] });
-  assert.equal(more.appenders, 'aggregateNode,deadNode,idleNode,istio,responseTime,serviceEntry,sidecarsCheck,throughput');
+  assert.equal(more.appenders, 'aggregateNode,ambient,deadNode,health,idleNode,istio,meshCheck,responseTime,serviceEntry,throughput');
   assert.deepEqual([more.responseTime, more.throughputType, more.aggregate], ['avg', 'response', 'request_operation']);
+});
+
+test('switches become parameters', () => {
+  const more = graphParams({ ...view, security: true, boxByNamespace: true, boxByCluster: true, waypoints: false }, 42);
+  assert.match(more.appenders, /securityPolicy/);
+  assert.deepEqual([more.boxBy, more.waypoints, more.duration], ['app,namespace,cluster', false, '42s']);
+});
+
+test('the zoomed graph of a node has an address of its own, where there is one', () => {
+  const node = (more) => zoomPath({ namespace: 'n', ...more });
+  assert.equal(node({ nodeType: 'app', app: 'a', version: 'v1' }), 'api/namespaces/n/applications/a/versions/v1/graph');
+  assert.equal(node({ nodeType: 'app', app: 'a' }), 'api/namespaces/n/applications/a/graph');
+  assert.equal(node({ nodeType: 'box', isBox: 'app', app: 'a' }), 'api/namespaces/n/applications/a/graph');
+  assert.equal(node({ nodeType: 'workload', workload: 'w', app: 'a' }), 'api/namespaces/n/workloads/w/graph');
+  assert.equal(node({ nodeType: 'service', service: 's' }), 'api/namespaces/n/services/s/graph');
+  for (const more of [{ nodeType: 'service', service: 's', isServiceEntry: {} }, { nodeType: 'unknown', namespace: 'unknown' }, { nodeType: 'box', isBox: 'namespace' }, { nodeType: 'aggregate' }]) assert.equal(node(more), null);
 });
 
 test('names of a node for the details', () => {

@@ -7,7 +7,20 @@ const http = (total, e5 = 0, share = '100.0') => ({
 const into = (total, e5 = 0) => [{ protocol: 'http', rates: { httpIn: total.toFixed(2), ...(e5 ? { httpIn5xx: e5.toFixed(2) } : {}) } }];
 const app = (id, name, version, more = {}) => ({ data: { id, nodeType: 'app', namespace: 'c756ns', app: name, workload: `${name}-${version}`, version, ...more } });
 
-export const exercise = () => ({
+/** As the server judges them; of what is not named here, it knows nothing. */
+const HEALTH = {
+  gw: 'Degraded', s2: 'Degraded', v1: 'Healthy', v2: 'Failure', db: 'Healthy',
+  'gw-s2': 'Degraded', 's2-v1': 'Healthy', 's2-v2': 'Failure', 'unk-v1': 'Healthy', 'v1-db': 'Healthy', 'db-ddb': 'Healthy',
+};
+
+export function exercise() {
+  const graph = drawn();
+  for (const { data } of graph.elements.nodes) if (HEALTH[data.id]) data.healthData = { status: { status: HEALTH[data.id] } };
+  for (const { data } of graph.elements.edges) data.healthStatus = HEALTH[data.id];
+  return graph;
+}
+
+const drawn = () => ({
   timestamp: 1732480000,
   duration: 60,
   elements: {

@@ -30,7 +30,7 @@ for (const [text, ids] of [
   ['throughput > 1500', ['s2-v1']],
   ['idle', ['v2-db']],
   ['failing', ['box2', 's2-v2', 'v2']],
-  ['is failing or is degraded', ['box2', 'gw-s2', 's2', 's2-v2', 'v2']],
+  ['is failing or is degraded', ['box2', 'gw', 'gw-s2', 's2', 's2-v2', 'v2']],
   ['has vs', ['s2']],
   ['trafficshifting', ['s2']],
   ['outside', ['gw']],

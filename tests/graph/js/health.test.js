@@ -1,35 +1,31 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { addMixes, edgeHealth, errorPercent, httpMix, mixHealth, nodeMix, worst } from '../../../graph/static/js/health.js';
+import { addMixes, edgeHealth, edgeMix, errorPercent, httpMix, nodeHealth, nodeMix, worst } from '../../../graph/static/js/health.js';
 
-const rates = (total, more = {}) => ({ protocol: 'http', rates: { http: String(total), ...more } });
+const edge = (healthStatus, protocol = 'http') => ({ healthStatus, traffic: { protocol, rates: { [protocol]: '12.00' } } });
 
-test('5xx: any failure is degraded, from 10 % failing', () => {
-  assert.equal(edgeHealth(rates(100)), 'healthy');
-  assert.equal(edgeHealth(rates(100, { http5xx: '0.1' })), 'degraded');
-  assert.equal(edgeHealth(rates(100, { http5xx: '9.99' })), 'degraded');
-  assert.equal(edgeHealth(rates(100, { http5xx: '10' })), 'failing');
-});
-
-test('no response counts as 5xx does', () => {
-  assert.equal(edgeHealth(rates(100, { httpNoResponse: '5', http5xx: '5' })), 'failing');
-});
-
-test('4xx: from 10 % degraded, from 20 % failing', () => {
-  assert.equal(edgeHealth(rates(100, { http4xx: '9.9' })), 'healthy');
-  assert.equal(edgeHealth(rates(100, { http4xx: '10' })), 'degraded');
-  assert.equal(edgeHealth(rates(100, { http4xx: '20' })), 'failing');
+test('edges are drawn as the server judges them', () => {
+  assert.deepEqual(['Healthy', 'Degraded', 'Failure', undefined].map((word) => edgeHealth(edge(word))), ['healthy', 'degraded', 'failing', 'healthy']);
+  assert.equal(edgeHealth(edge('Failure', 'grpc')), 'failing');
 });
 
 test('TCP and idle edges', () => {
-  assert.equal(edgeHealth({ protocol: 'tcp', rates: { tcp: '12.00' } }), 'tcp');
-  assert.equal(edgeHealth({ protocol: 'tcp', rates: {} }), 'idle');
-  assert.equal(edgeHealth({ protocol: 'http' }), 'idle');
-  assert.equal(edgeHealth(undefined), 'idle');
+  assert.equal(edgeHealth(edge('Healthy', 'tcp')), 'tcp');
+  assert.equal(edgeHealth({ traffic: { protocol: 'tcp' } }), 'idle');
+  assert.equal(edgeHealth({ traffic: { protocol: 'http' } }), 'idle');
+  assert.equal(edgeHealth({}), 'idle');
 });
 
-test('gRPC errors', () => {
-  assert.equal(edgeHealth({ protocol: 'grpc', rates: { grpc: '10', grpcErr: '5' } }), 'failing');
+test('nodes are drawn as the server judges them', () => {
+  assert.equal(nodeHealth({ healthData: { status: { status: 'Failure' } } }), 'failing');
+  assert.equal(nodeHealth({ healthData: { status: { status: 'NA' } } }), 'none');
+  assert.equal(nodeHealth({ healthData: null }), 'none');
+  assert.equal(nodeHealth({ isIdle: true, healthData: { status: { status: 'NA' } } }), 'idle');
+});
+
+test('calls of gRPC without an answer have their own part', () => {
+  const mix = edgeMix({ protocol: 'grpc', rates: { grpc: '10', grpcErr: '2', grpcNoResponse: '1' } });
+  assert.deepEqual([mix.ok, mix.r5xx, mix.none], [7, 2, 1]);
 });
 
 test('mixes add up', () => {
@@ -37,7 +33,6 @@ test('mixes add up', () => {
   assert.equal(mix.ok, 6);
   assert.equal(errorPercent(mix), 40);
   assert.equal(addMixes([mix, mix]).total, 20);
-  assert.equal(mixHealth(addMixes([])), 'none');
   assert.equal(nodeMix([{ protocol: 'http', rates: { httpIn: '3' } }, { protocol: 'grpc', rates: { grpcIn: '2', grpcInErr: '1' } }], 'In').r5xx, 1);
 });
 

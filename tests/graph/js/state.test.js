@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DEFAULTS, Store, onePerGroup, parse, serialize, toggleLabel } from '../../../graph/static/js/state.js';
+import { DEFAULTS, Store, onePerGroup, parse, serialize, toggleLabel, windowOf } from '../../../graph/static/js/state.js';
 
 test('the defaults are an empty address', () => {
   assert.equal(serialize(parse('')), '');
@@ -41,4 +41,14 @@ test('the store tells what changed, and only then', () => {
   assert.deepEqual(heard, []);
   store.set({ duration: 300, select: '' });
   assert.deepEqual(heard, [['duration'], 300]);
+});
+
+test('the window since the last change', () => {
+  const changes = [{ time: 1000 }, { time: 1500 }];
+  assert.equal(windowOf(300, 2000, changes), 300);
+  assert.equal(windowOf(0, 1600, changes), 100);
+  assert.equal(windowOf(0, 1505, changes), 20);
+  assert.equal(windowOf(0, 99999, changes), 3600);
+  assert.equal(windowOf(0, 1600, []), 3600);
+  assert.equal(parse('?duration=0').duration, 0);
 });

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
+from tests.graph.fake_kubernetes import ROLLED_OUT_SECONDS
 from tests.graph.page.browsing import GraphPage
 
 
@@ -138,6 +141,90 @@ def test_double_click_zooms_and_back(graph_page: GraphPage) -> None:
     assert {node["id"] for node in graph_page.nodes()} == whole
 
 
+def places(page: GraphPage) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = page.page.evaluate(
+        """Object.fromEntries(c756.cy.nodes(':childless').map(
+            (node) => [node.id(), ['x', 'y'].map((axis) => Math.round(node.position(axis)))]))"""
+    )
+    return found
+
+
+def test_back_from_a_box_everything_stands_where_it_stood(graph_page: GraphPage) -> None:
+    graph_page.server.set("canary")
+    graph_page.ready()
+    before = places(graph_page)
+    graph_page.double_click(graph_page.node("box", app="cmpt756s2"))
+    expect(graph_page.page.locator("#crumb")).to_contain_text("cmpt756s2")
+    graph_page.page.locator("#crumb-back").click()
+    expect(graph_page.page.locator("#crumb")).to_be_hidden()
+    assert places(graph_page) == before
+
+
+def test_the_zoomed_picture_has_the_numbers_of_its_node(graph_page: GraphPage) -> None:
+    graph_page.server.set("canary")
+    graph_page.ready()
+    assert graph_page.edge("service cmpt756db to cmpt756db v1")["label"].startswith("5.7")
+    graph_page.double_click(graph_page.node(app="cmpt756s2", version="v1"))
+    graph_page.wait(
+        "c756.model().edges.some((e) => e.title === 'service cmpt756db to cmpt756db v1' && e.label === '4.5')"
+    )
+    assert graph_page.edge("istio-ingressgateway latest to service cmpt756s2")["health"] == "healthy"
+    graph_page.page.reload()
+    graph_page.wait("window.c756 && c756.graph() && c756.model().edges.some((e) => e.label === '4.5')")
+    expect(graph_page.page.locator("#crumb")).to_contain_text("cmpt756s2 v1")
+
+
+def test_a_double_click_on_an_edge_inside_a_rectangle_zooms_into_the_rectangle(graph_page: GraphPage) -> None:
+    graph_page.server.set("canary")
+    graph_page.ready()
+    edge = graph_page.edge("service cmpt756s2 to cmpt756s2 v1")["id"]
+    graph_page.page.evaluate("(id) => c756.cy.getElementById(id).data('label', '')", edge)  # only the line is aimed at
+    graph_page.page.mouse.dblclick(*middle(graph_page, edge))
+    expect(graph_page.page.locator("#crumb")).to_contain_text("app cmpt756s2")
+
+
+def middle(page: GraphPage, edge: str) -> tuple[float, float]:
+    x, y = page.page.evaluate(
+        """(id) => {
+            const at = c756.cy.getElementById(id).renderedMidpoint();
+            const box = document.getElementById('graph').getBoundingClientRect();
+            return [box.left + at.x, box.top + at.y];
+        }""",
+        edge,
+    )
+    return float(x), float(y)
+
+
+def test_hover_in_the_outer_rectangle_enlarges_the_rates_inside(graph_page: GraphPage) -> None:
+    graph_page.server.set("canary")
+    graph_page.ready()
+    inside = [graph_page.edge(f"service cmpt756s2 to cmpt756s2 {version}")["id"] for version in ("v1", "v2")]
+    outside = graph_page.edge("service cmpt756s1 to cmpt756s1 v1")["id"]
+    small = font(graph_page, outside)
+    box = graph_page.node("box", app="cmpt756s2")
+    graph_page.hover(box)
+    graph_page.wait("(id) => c756.cy.getElementById(id).hasClass('hovered')", arg=box)
+    assert all(font(graph_page, edge) > small for edge in inside)
+    assert font(graph_page, outside) == small
+
+
+def test_dots_on_the_edge_under_the_pointer_stand_still(graph_page: GraphPage) -> None:
+    graph_page.server.set("canary")
+    graph_page.ready(animation="true")
+    edge = graph_page.edge("service cmpt756s2 to cmpt756s2 v1")["id"]
+    dots = "(id) => c756.animation.streams.get(id).dots.map(({at}) => at).join()"
+    graph_page.wait("(id) => c756.animation.streams.get(id).dots.length > 0", arg=edge)
+    graph_page.page.mouse.move(*middle(graph_page, edge))
+    graph_page.wait("(id) => c756.animation.still === id", arg=edge)
+    still = graph_page.page.evaluate(dots, edge)
+    other = graph_page.edge("service cmpt756db to cmpt756db v1")["id"]
+    moving = graph_page.page.evaluate(dots, other)
+    graph_page.wait(f"([id, was]) => ({dots})(id) !== was", arg=[other, moving])
+    assert graph_page.page.evaluate(dots, edge) == still
+    graph_page.page.mouse.move(640, 20)
+    graph_page.wait(f"([id, was]) => ({dots})(id) !== was", arg=[edge, still])
+
+
 def test_panel_of_the_graph(graph_page: GraphPage) -> None:
     graph_page.server.set("canary")
     graph_page.ready()
@@ -212,6 +299,11 @@ def test_panel_of_an_edge(graph_page: GraphPage) -> None:
     expect(panel.locator("h2")).to_have_text("service cmpt756s2 to cmpt756s2 v2")
     expect(panel.locator(".state")).to_contain_text("Failing, 46.9% errors")
     expect(panel.locator(".numbers").first).to_contain_text("0.53")
+    expect(panel.get_by_role("tab")).to_have_text(["Traffic", "Flags", "Hosts"])
+    panel.get_by_role("tab", name="Flags").click()
+    expect(panel.locator(".codes tbody tr")).to_have_text(["200–53.1%", "500–46.9%"])
+    panel.get_by_role("tab", name="Hosts").click()
+    expect(panel.locator(".codes tbody tr").first).to_have_text("200cmpt756s2.c756ns.svc.cluster.local53.1%")
     panel.locator("#end-To").click()
     expect(panel.locator("h2")).to_have_text("cmpt756s2 v2")
 
@@ -291,6 +383,93 @@ def test_keyboard(graph_page: GraphPage) -> None:
     assert page.evaluate("c756.cy.zoom()") > zoom
     page.keyboard.press("0")
     assert abs(page.evaluate("c756.cy.zoom()") - zoom) < 1e-6
+
+
+def test_every_edge_is_reached_by_keys_and_named(graph_page: GraphPage) -> None:
+    graph_page.server.set("canary")
+    graph_page.ready()
+    page = graph_page.page
+    page.locator("#graph").focus()
+    seen = set()
+    for _ in graph_page.edges():
+        page.keyboard.press("e")
+        cursor = page.evaluate("c756.view.cursor")
+        expect(page.locator("#live")).to_contain_text(page.evaluate("(id) => c756.model().byId.get(id).title", cursor))
+        seen.add(cursor)
+    assert seen == {edge["id"] for edge in graph_page.edges()}
+    page.keyboard.press("Enter")
+    expect(page.locator("#panel-content h2")).to_have_text(
+        page.evaluate("(id) => c756.model().byId.get(id).title", cursor)
+    )
+
+
+def test_weights_on_the_edges(graph_page: GraphPage) -> None:
+    graph_page.server.set("canary")
+    graph_page.ready(weights="true")
+    label = graph_page.edge("service cmpt756s2 to cmpt756s2 v2")["label"]
+    assert re.search(r"set 10%, seen 10(\.\d)?% \(\d+–\d+\)$", label), label
+    assert "set" not in graph_page.edge("service cmpt756s1 to cmpt756s1 v1")["label"]
+
+
+def test_what_was_changed_is_marked_in_the_plots_and_listed(graph_page: GraphPage) -> None:
+    graph_page.server.set("canary")
+    graph_page.ready(duration="3600")
+    panel = graph_page.page.locator("#panel-content")
+    graph_page.wait("c756.changes.list.length > 0")
+    graph_page.refresh()
+    expect(panel.locator(".changes li")).to_contain_text(["Scaled up replica set cmpt756s2-v2"])
+    expect(panel.locator(".plot").first.locator(".change.deployment title")).to_contain_text("Scaled up")
+
+
+def test_the_window_since_the_last_change(graph_page: GraphPage) -> None:
+    graph_page.server.set("canary")
+    graph_page.ready(duration="0")
+    seconds = graph_page.page.evaluate("c756.graph().duration")
+    least, most = ROLLED_OUT_SECONDS
+    assert least <= seconds < most + 60
+    expect(graph_page.page.locator("#duration option:checked")).to_have_text("Since the last change")
+
+
+def test_a_change_renews_the_picture_before_it_is_due(graph_page: GraphPage) -> None:
+    graph_page.ready(refresh="300000")
+    assert len([node for node in graph_page.nodes() if node["data"].get("version") == "v2"]) == 0
+    graph_page.wait("c756.changes.known !== ''")
+    graph_page.server.set("canary")
+    graph_page.wait("c756.model().nodes.some((node) => node.data.version === 'v2')", seconds=30)
+
+
+AXE = Path(__file__).parents[3] / "graph/node_modules/axe-core/axe.min.js"
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed: npm ci --prefix graph")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+def test_axe_finds_nothing(open_page: Callable[..., GraphPage], scheme: str, width: int, height: int) -> None:
+    """Names, roles and contrast (WCAG 2.2 A and AA), with everything open that can be open, also on a phone."""
+    page = open_page(width=width, height=height, color_scheme=scheme)
+    page.server.set("canary")
+    page.ready(legend="true", duration="3600", weights="true")
+    page.page.evaluate("(select) => c756.store.set({select})", page.edge("service cmpt756s2 to cmpt756s2 v2")["id"])
+    expect(page.page.locator("#panel-content h2")).to_contain_text("cmpt756s2 v2")
+    assert violations(page) == []
+    page.page.evaluate("c756.store.set({select: '', legend: false, table: true})")
+    expect(page.page.locator("#tables table")).to_have_count(2)
+    assert violations(page) == []
+    page.page.evaluate("c756.store.set({table: false})")
+    page.page.locator("#display").click()
+    assert violations(page) == []
+    assert page.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page is wider than the window"
+
+
+def violations(page: GraphPage) -> list[str]:
+    page.page.evaluate(AXE.read_text())
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+    found = page.page.evaluate("(values) => axe.run({runOnly: {type: 'tag', values}})", tags)
+    return [
+        f"{one['id']}: {node['target']} {node['failureSummary']}"
+        for one in found["violations"]
+        for node in one["nodes"]
+    ]
 
 
 def test_every_control_has_a_name(graph_page: GraphPage) -> None:
