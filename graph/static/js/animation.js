@@ -36,6 +36,7 @@ export class Animation {
     this.still = '';
     cy.on('mouseover', 'edge', (/** @type {any} */ event) => { this.still = event.target.id(); });
     cy.on('mouseout', 'edge', () => { this.still = ''; });
+    cy.container().addEventListener('mouseleave', () => { this.still = ''; });
     cy.on('position redrawn lit layoutstop', () => {
       this.paths.clear();
       this.measured = false;

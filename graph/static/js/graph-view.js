@@ -319,6 +319,7 @@ export class GraphView {
       this.container.classList.remove('over');
       this.unlight();
     });
+    this.container.addEventListener('mouseleave', () => this.unlight());
     cy.on('onetap', (/** @type {any} */ event) => on.select(event.target === cy ? '' : event.target.id()));
     cy.on('dbltap', 'node', (/** @type {any} */ event) => on.zoomInto(event.target.id()));
     cy.on('dbltap', 'edge', (/** @type {any} */ event) => {
