@@ -76,7 +76,7 @@ def of_node(received: Codes, sent: Codes) -> Json:
     found = [_judge(protocol, rates) for protocol, rates in both if protocol in judged]  # of bytes nothing is said
     status, errors = max(found, default=(0, -1.0))
     total = sum(rate for way in (received, sent) for rates in way.values() for rate in rates.values())
-    return {"status": {"status": STATUSES[status], "errorRatio": round(errors, 3), "totalRequestRate": round(total, 3)}}
+    return {"status": {"status": STATUSES[status], "errorRatio": round(errors, 1), "totalRequestRate": round(total, 2)}}
 
 
 def of_edge(edge: Json) -> str:
