@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from graph.appenders.istio import hosts_of
-from graph.cluster import Cluster, Obj, name_of, namespace_of
+from graph.cluster import Obj, name_of, namespace_of
 
 DEPLOYMENT, WEIGHTS, FAULT, ROUTES = "deployment", "weights", "fault", "routes"
 
@@ -29,9 +29,14 @@ class Change:
         return {"time": self.at, **{name: getattr(self, name) for name in ("kind", "namespace", "name", "text")}}
 
 
-def within(cluster: Cluster, events: Iterable[Obj], namespaces: Sequence[str], start: int, end: int) -> list[Change]:
-    """All changes of some namespaces in a time, the oldest first; the same thing told twice counts once."""
-    found = {*_deployments(events, namespaces), *_routes(cluster, namespaces)}
+def within(
+    routes: Iterable[Obj], events: Iterable[Obj], namespaces: Sequence[str], start: int, end: int
+) -> list[Change]:
+    """All changes of some namespaces in a time, the oldest first; the same thing told twice counts once.
+
+    `routes`: VirtualServices and DestinationRules, as the API lists them.
+    """
+    found = {*_deployments(events, namespaces), *_routes(routes, namespaces)}
     return sorted(change for change in found if start <= change.at <= end)
 
 
@@ -44,19 +49,18 @@ def _deployments(events: Iterable[Obj], namespaces: Sequence[str]) -> Iterable[C
         yield Change(unix(at), DEPLOYMENT, about["namespace"], about["name"], str(event.get("message", "")))
 
 
-def _routes(cluster: Cluster, namespaces: Sequence[str]) -> Iterable[Change]:
-    for kind, objects in (("VirtualService", cluster.virtual_services), ("DestinationRule", cluster.destination_rules)):
-        for obj in objects:
-            at = changed(obj)
-            if at is not None and namespace_of(obj) in namespaces:
-                what, text = _said(obj) if kind == "VirtualService" else (ROUTES, f"DestinationRule {name_of(obj)}")
-                yield Change(at, what, namespace_of(obj), name_of(obj), text)
+def _routes(objects: Iterable[Obj], namespaces: Sequence[str]) -> Iterable[Change]:
+    for obj in objects:
+        at = changed(obj)
+        if at is not None and namespace_of(obj) in namespaces:
+            kind, text = _said(obj)
+            yield Change(at, kind, namespace_of(obj), name_of(obj), text)
 
 
-def _said(virtual_service: Obj) -> tuple[str, str]:
-    """The kind of a change of a VirtualService, and what it says since."""
-    name = " ".join([name_of(virtual_service), *(f"({host})" for host in hosts_of(virtual_service)[:1] if host != "*")])
-    routes = virtual_service.get("spec", {}).get("http") or ()
+def _said(obj: Obj) -> tuple[str, str]:
+    """The kind of a change, and what the object says since."""
+    name = " ".join([name_of(obj), *(f"({host})" for host in hosts_of(obj)[:1] if host != "*")])
+    routes = obj.get("spec", {}).get("http") or ()
     if any(route.get("fault") for route in routes):
         return FAULT, f"{name}: injects a fault"
     for route in routes:
@@ -64,7 +68,8 @@ def _said(virtual_service: Obj) -> tuple[str, str]:
         if len(targets) > 1:
             shares = [f"{_subset(target)} {target.get('weight') or 0} %" for target in targets]
             return WEIGHTS, f"{name}: {', '.join(shares)}"
-    return ROUTES, f"{name}: routes"
+    rules = "subsets" in obj["spec"] or "trafficPolicy" in obj["spec"]
+    return ROUTES, f"{name}: {'traffic policy and subsets' if rules else 'routes'}"
 
 
 def _subset(target: Obj) -> str:

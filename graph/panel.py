@@ -111,12 +111,12 @@ def all_weights(servers: Servers, namespaces: Sequence[str], end: int, duration:
 
 
 def changes_within(servers: Servers, namespaces: Sequence[str], end: int, duration: int) -> list[Json]:
-    """What was changed in the cluster; empty where the Kubernetes API is out of reach, which the graph tells."""
-    cluster, _ = servers.cluster(namespaces)
-    if cluster is None:
-        return []
-    events = [event for namespace in namespaces for event in servers.events(namespace)]
-    return [one.as_json() for one in changes.within(cluster, events, namespaces, end - duration, end)]
+    """What was changed in the cluster; empty where the Kubernetes API is out of reach, which the graph tells.
+
+    It is asked often, so that it reads no more than it needs.
+    """
+    found = servers.records(namespaces)
+    return [one.as_json() for one in changes.within(*found, namespaces, end - duration, end)]
 
 
 def _with_hosts(selection: Selection, cluster: Cluster | None) -> Selection:

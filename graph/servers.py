@@ -80,13 +80,15 @@ class Servers:
             self.forget_kubernetes(error)
             return None, [error.advice]
 
-    def events(self, namespace: str) -> list[dict[str, Any]]:
-        """The events of a namespace, empty where they may not be read."""
+    def records(self, namespaces: Iterable[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """The objects that route, and the events of some namespaces; empty where they may not be read."""
         try:
-            return self.kubernetes().items(f"/api/v1/namespaces/{namespace}/events")
+            api = self.kubernetes()
+            routes = api.list_istio("virtualservices") + api.list_istio("destinationrules")
+            return routes, [one for name in namespaces for one in api.items(f"/api/v1/namespaces/{name}/events")]
         except GraphError as error:
             self.forget_kubernetes(error)
-            return []
+            return [], []
 
     def instant(self, texts: Iterable[str], at: float) -> dict[str, Future[list[Row]]]:
         prometheus = self.prometheus()

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from graph import routing
+from graph import changes, routing
 from graph.delegates import merged
 from tests.graph import test_golden
 from tests.graph.world import NS
@@ -79,7 +79,7 @@ def test_conditions_of_both_must_hold(narrow: dict[str, Any], found: list[Any] |
 def test_a_change_of_the_weights_is_a_change_of_the_routes() -> None:
     root, weights = vs("root", {"delegate": {"name": "weights"}}), vs("weights", to(HOST, 100), hosts=())
     (found,) = merged([root, weights])
-    assert routing.changed(found) == routing.changed(weights) != routing.changed(root)
+    assert changes.changed(found) == changes.changed(weights) != changes.changed(root)
 
 
 def test_the_projects_own_routes_have_the_weights_of_the_file_both_ways() -> None:

@@ -249,8 +249,10 @@ def test_panel_of_a_service_with_weights(graph_page: GraphPage) -> None:
     routing = panel.locator(".routing")
     expect(routing).to_contain_text("Routing: configured and observed")
     expect(routing.locator(".route h4")).to_have_text(
-        ["Through the gateway c756-gatewayVS cmpt756s2 → cmpt756s2-weights",
-         "From inside the meshVS cmpt756s2-mesh → cmpt756s2-weights"]
+        [
+            "Through the gateway c756-gatewayVS cmpt756s2 → cmpt756s2-weights",
+            "From inside the meshVS cmpt756s2-mesh → cmpt756s2-weights",
+        ]
     )
     rows = routing.locator(".route").first.locator("tbody tr:not(.verdict)")
     expect(rows).to_have_count(2)
