@@ -41,6 +41,7 @@ inside chown -R person:person /home/person
 cat >"$folder/home/person/story.sh" <<'END'
 set -eu -o pipefail
 cd ~/c756
+trap 'code=$?; if ((code != 0)); then make down; fi' EXIT  # what runs would keep the folder's mounts busy
 step() { printf '\n=== %s (%s)\n' "$*" "$(date +%T)"; }
 step "python $(python3 --version), $(uname -m)"
 make up
