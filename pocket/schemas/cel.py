@@ -14,10 +14,12 @@ import importlib.util
 import ipaddress
 import logging
 import re
+import sys
 import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from pocket.objects import FieldError, Obj
@@ -142,16 +144,26 @@ def problems(schema: Json, path: str) -> list[FieldError]:
 def _library() -> Any:
     """The compiled part of the package alone: the rest of it is a program for the command line, of 25 MB.
 
-    None where it is not installed: then no rule is looked at.
+    None where it is not installed: then no rule is looked at. It can be loaded once only, and Envoy's messages import
+    `cel.expr`, which another package puts into the same folder: so it has its own name, and the folder is a package
+    without the program.
     """
+    if "cel.cel" in sys.modules:
+        return sys.modules["cel.cel"]
     package = importlib.util.find_spec("cel")
     for folder in package.submodule_search_locations or () if package else ():
         for suffix in EXTENSION_SUFFIXES:
             path = Path(folder) / f"cel{suffix}"
             if path.exists():
-                spec = importlib.util.spec_from_file_location("cel", path, loader=ExtensionFileLoader("cel", str(path)))
-                if spec is not None and spec.loader is not None:
+                loader = ExtensionFileLoader("cel.cel", str(path))
+                spec = importlib.util.spec_from_file_location("cel.cel", path, loader=loader)
+                if package is not None and spec is not None and spec.loader is not None:
+                    bare = ModuleType("cel")
+                    bare.__path__ = list(package.submodule_search_locations or ())
+                    bare.__spec__ = package
+                    sys.modules.setdefault("cel", bare)
                     module = importlib.util.module_from_spec(spec)
+                    sys.modules["cel.cel"] = module
                     spec.loader.exec_module(module)
                     return module
     _LOG.error("common-expression-language is not installed: rules of schemas are not looked at. Run `make setup`.")
