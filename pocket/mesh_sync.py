@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -11,7 +12,7 @@ from pocket.mesh.admin import Dead, validate
 from pocket.mesh.deliver import Delivery, NotAcknowledged, Refused
 from pocket.mesh.holds import Holds, blame, key_of
 from pocket.mesh.model import PodEndpoint, Proxy, Snapshot, snapshot_of
-from pocket.mesh.translate import translate
+from pocket.mesh.translate import Translation, translate
 from pocket.objects import Obj, kind_of
 from pocket.parts import write_targets
 from pocket.refusals import Report
@@ -133,8 +134,9 @@ class MeshSync:
         for gone in self._pushed.keys() - {proxy.id for proxy in proxies}:
             self._delivery.forget(self._pushed[gone])
         self._pushed = {proxy.id: proxy for proxy in proxies}
-        for proxy in proxies:
-            self._delivery.write(proxy, translate(snapshot, proxy))
+        began = time.monotonic()
+        translation = Translation(snapshot)
+        changed = self._delivery.write_all((proxy, translation.of(proxy)) for proxy in proxies)
         write_targets(self._settings, "sidecars.json", sidecar_targets(proxies))
         write_targets(
             self._settings,
@@ -152,6 +154,9 @@ class MeshSync:
                 _LOG.error("%s", result)
             elif isinstance(result, BaseException):
                 raise result
+        if changed:
+            seconds = time.monotonic() - began
+            _LOG.info("in force: a change for %d of %d Envoys, after %.3f s", changed, len(proxies), seconds)
         return refusals
 
     def _heard(self, event: Event) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 from pocket.files import write_private
 from pocket.mesh.admin import Dead, Gone, worker_has_it, works
 from pocket.mesh.bootstrap import XDS_SOCKET, bootstrap
-from pocket.mesh.model import ADMIN_SOCKET, BOOTSTRAP_FILE, EnvoyConfig, Proxy, Resource
-from pocket.xds.messages import CLUSTER, ENDPOINT, LISTENER, ROUTE, Wire, wire
+from pocket.mesh.model import ADMIN_SOCKET, BOOTSTRAP_FILE, EnvoyConfig, Proxy
+from pocket.xds.messages import CLUSTER, ENDPOINT, LISTENER, ROUTE, Encoder
 from pocket.xds.server import Connection, Server, Unseen
 from pocket.xds.stream import Configuration
 
@@ -42,15 +42,10 @@ def prepare(proxy: Proxy) -> None:
     write_private(directory / BOOTSTRAP_FILE, json.dumps(bootstrap(proxy), indent=1, sort_keys=True).encode())
 
 
-def configuration(config: EnvoyConfig) -> Configuration:
+def configuration(config: EnvoyConfig, encoder: Encoder) -> Configuration:
     """What the mesh wants of an Envoy, as it travels."""
     kinds = {CLUSTER: config.clusters, ENDPOINT: config.endpoints, LISTENER: config.listeners, ROUTE: config.routes}
-    empty = frozenset(name for name, endpoints in config.endpoints.items() if not endpoints.get("endpoints"))
-    return Configuration({kind: _wires(kind, resources) for kind, resources in kinds.items()}, empty)
-
-
-def _wires(kind: str, resources: Mapping[str, Resource]) -> dict[str, Wire]:
-    return {name: wire(kind, resource) for name, resource in resources.items()}
+    return Configuration({kind: encoder.wires(kind, resources) for kind, resources in kinds.items()})
 
 
 class Delivery:
@@ -59,6 +54,7 @@ class Delivery:
     def __init__(self, socket: Path) -> None:
         self._socket = socket
         self._server = Server(socket)
+        self._encoder = Encoder()
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
@@ -74,9 +70,20 @@ class Delivery:
         link.symlink_to(self._socket.absolute())
         self.write(proxy, config)
 
-    def write(self, proxy: Proxy, config: EnvoyConfig) -> None:
-        """What the Envoy of `proxy` shall run with from now on; it is sent at once, in the order that loses nothing."""
-        self._server.put(proxy.id, configuration(config))
+    def write(self, proxy: Proxy, config: EnvoyConfig) -> bool:
+        """What the Envoy of `proxy` shall run with from now on; it is sent at once, in the order that loses nothing.
+
+        Says whether that is anything new.
+        """
+        return self._server.put(proxy.id, configuration(config, self._encoder))
+
+    def write_all(self, configs: Iterable[tuple[Proxy, EnvoyConfig]]) -> int:
+        """The same for all Envoys in a new state of the cluster; what they have in common costs once.
+
+        Returns for how many there is something new.
+        """
+        self._encoder.begin()
+        return sum(self.write(proxy, config) for proxy, config in configs)
 
     async def acknowledged(self, proxy: Proxy, within: float = TIMEOUT) -> None:
         """Wait until the Envoy of `proxy` runs with exactly what was last written for it.

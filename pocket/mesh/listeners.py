@@ -57,6 +57,7 @@ def _outbound(view: View) -> Resource:
         "normalize_path": True,  # Istio's default, BASE
         "upgrade_configs": [{"upgrade_type": "CONNECT"}, {"upgrade_type": "websocket"}],
         "http_filters": [
+            *([] if proxy.mode == "plain" else [telemetry.identity_filter(proxy)]),
             *_request_filters(),
             {
                 "name": "envoy.filters.http.dynamic_forward_proxy",
@@ -134,7 +135,7 @@ def _gateway_manager(view: View, port: GatewayPort, server: Server) -> dict[str,
         "normalize_path": True,
         "merge_slashes": False,
         "upgrade_configs": [{"upgrade_type": "websocket"}],
-        "http_filters": [*_request_filters(), _router()],
+        "http_filters": [telemetry.identity_filter(proxy), *_request_filters(), _router()],
     }
 
 

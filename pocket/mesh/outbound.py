@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pocket.mesh import telemetry
 from pocket.mesh.model import Resource
 from pocket.mesh.names import MESH, PASSTHROUGH, PASSTHROUGH_TCP, cluster_name, host_matches, most_specific
 from pocket.mesh.registry import MeshService, host_forms
@@ -199,7 +200,12 @@ def _allow_any() -> Resource:
         "domains": ["*"],
         "routes": [
             tunnel_route({"cluster": PASSTHROUGH_TCP}),
-            {"name": "allow_any", "match": {"prefix": "/"}, "route": action},
+            {
+                "name": "allow_any",
+                "match": {"prefix": "/"},
+                "route": action,
+                "request_headers_to_remove": [telemetry.PEER_HEADER],
+            },
         ],
         "include_request_attempt_count": False,
     }

@@ -105,15 +105,16 @@ def default_route(service: MeshService, context: Context) -> Resource:
     action["retry_policy"] = _retries(None, hashing=False)
     if hashing := policy.hash_policy(context.hash_of(service, "", context.port)):
         action["hash_policy"] = [hashing]
-    if not service.external:
-        route["request_headers_to_add"] = [telemetry.peer_header(context.proxy)]
+    if service.external:
+        route["request_headers_to_remove"] = [telemetry.PEER_HEADER]
     return route
 
 
 def external_route(service: MeshService, port: int) -> Resource:
     """The route of an ExternalName that is no service of the mesh: passed through to where cluster DNS leads."""
     action: Resource = {"cluster": external_cluster_name(port, str(service.alias_of)), "timeout": "0s"}
-    return {"name": "allow_any", "match": {"prefix": "/"}, "route": action}
+    remove = [telemetry.PEER_HEADER]
+    return {"name": "allow_any", "match": {"prefix": "/"}, "route": action, "request_headers_to_remove": remove}
 
 
 def tunnel_route(clusters: Resource) -> Resource:
@@ -192,23 +193,22 @@ def _route(rule: Mapping[str, Any], match: Mapping[str, Any] | None, namespace: 
 def _forward(route: Resource, rule: Mapping[str, Any], authority: str, namespace: str, context: Context) -> None:
     destinations = _weighted(rule.get("route") or ())
     found = [_destination(d["destination"], namespace, context) for d in destinations]
-    peer = telemetry.peer_header(context.proxy)
     action: Resource = {}
     alone = len(rule.get("route") or ()) == 1
     if alone:
         action["cluster"], service = found[0]
         # The rule's own Host goes before the destination's.
         authority = authority or _headers(route, destinations[0].get("headers"))
-        if service is None or not service.external:
-            route.setdefault("request_headers_to_add", []).append(peer)
+        if service is not None and service.external:
+            route.setdefault("request_headers_to_remove", []).append(telemetry.PEER_HEADER)
     else:
         weighted = []
         for destination, (cluster, service) in zip(destinations, found, strict=True):
             entry: Resource = {"name": cluster, "weight": destination["weight"]}
             if host := _headers(entry, destination.get("headers")):
                 entry["host_rewrite_literal"] = host
-            if service is None or not service.external:
-                entry.setdefault("request_headers_to_add", []).append(peer)
+            if service is not None and service.external:
+                entry.setdefault("request_headers_to_remove", []).append(telemetry.PEER_HEADER)
             weighted.append(entry)
         action["weighted_clusters"] = {"clusters": weighted}
     action["timeout"] = envoy_duration(rule.get("timeout") or "0s")

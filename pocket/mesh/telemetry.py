@@ -86,11 +86,20 @@ def peer_header_value(proxy: Proxy) -> str:
     return "|".join(who[field] for field in PEER_FIELDS)
 
 
-def peer_header(proxy: Proxy) -> dict[str, Any]:
-    """The header that tells the callee's sidecar who calls; it replaces whatever the caller put there."""
+def identity_filter(proxy: Proxy) -> dict[str, Any]:
+    """The HTTP filter of an outbound listener: PEER_HEADER tells the callee's sidecar who calls.
+
+    It replaces whatever the caller put there. Routes that lead out of the mesh take it off again: so the routes of all
+    callers are the same.
+    """
+    header = {"key": PEER_HEADER, "value": peer_header_value(proxy)}
+    append = {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
     return {
-        "header": {"key": PEER_HEADER, "value": peer_header_value(proxy)},
-        "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+        "name": "envoy.filters.http.header_mutation",
+        "typed_config": typed(
+            "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+            mutations={"request_mutations": [{"append": append}]},
+        ),
     }
 
 

@@ -63,12 +63,15 @@ class Server:
             await server.stop(_GRACE)
             os.close(folder)
 
-    def put(self, proxy: str, configuration: Configuration) -> None:
-        """What an Envoy shall have from now on, be it connected or not."""
+    def put(self, proxy: str, configuration: Configuration) -> bool:
+        """What an Envoy shall have from now on, be it connected or not. Is that anything new?"""
+        if self._wanted.get(proxy) == configuration:
+            return False
         self._wanted[proxy] = configuration
         if connection := self.connections.get(proxy):
             connection.stream.want(configuration)
             connection.wake.set()
+        return True
 
     def forget(self, proxy: str) -> None:
         self._wanted.pop(proxy, None)

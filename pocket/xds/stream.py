@@ -23,13 +23,9 @@ _NONE: Mapping[str, Wire] = {}
 
 @dataclass(frozen=True)
 class Configuration:
-    """All that an Envoy shall have: resources by type and name.
-
-    `empty` are the endpoint resources without an endpoint: a cluster loses its last one only after the routes.
-    """
+    """All that an Envoy shall have: resources by type and name."""
 
     resources: Mapping[str, Mapping[str, Wire]]
-    empty: frozenset[str] = frozenset()
 
     @cached_property
     def versions(self) -> Mapping[str, str]:
@@ -186,8 +182,12 @@ class Stream:
         if clusters.flight is None:
             # A changed cluster waits for its endpoints anew, without asking; and Envoy's answer waits with it.
             endpoints.forget(changed)
-        emptied = {name for name in wanted.empty if name in endpoints.has}
-        lacking = endpoints.lacks(wanted.of(ENDPOINT), emptied | self._refused(CLUSTER))
+        loads = wanted.of(ENDPOINT)
+        lacking = [
+            name
+            for name in endpoints.lacks(loads, self._refused(CLUSTER))
+            if not (loads[name].empty and name in endpoints.has)
+        ]
         return self._step(
             wanted,
             bool(lacking),  # it has yet to ask for some, or to take them

@@ -7,7 +7,7 @@ import contextlib
 import errno
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import cast
 
@@ -45,6 +45,11 @@ class Envoys:
     def write(self, proxy: Proxy, config: EnvoyConfig) -> None:
         assert isinstance(config, EnvoyConfig)
         self.written.append(proxy.name)
+
+    def write_all(self, configs: Iterable[tuple[Proxy, EnvoyConfig]]) -> int:
+        for proxy, config in configs:
+            self.write(proxy, config)
+        return 0
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:

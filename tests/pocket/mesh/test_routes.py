@@ -235,7 +235,6 @@ def test_headers_of_rule_and_destination() -> None:
     assert added == [
         ("a", "OVERWRITE_IF_EXISTS_OR_ADD"),
         ("b", "APPEND_IF_EXISTS_OR_ADD"),
-        (PEER_HEADER, "OVERWRITE_IF_EXISTS_OR_ADD"),
     ]  # fmt: skip
     assert route["request_headers_to_remove"] == ["c"]
     assert route["response_headers_to_remove"] == ["server"]
@@ -246,17 +245,17 @@ def test_headers_of_rule_and_destination() -> None:
 def test_headers_of_weighted_destinations() -> None:
     (route,) = routes({"route": [to("v1", 1, headers={"request": {"set": {"v": "1"}}}), to("v2", 1)]})
     first, second = route["route"]["weighted_clusters"]["clusters"]
-    assert [h["header"]["key"] for h in first["request_headers_to_add"]] == ["v", PEER_HEADER]
-    assert [h["header"]["key"] for h in second["request_headers_to_add"]] == [PEER_HEADER]
+    assert [h["header"]["key"] for h in first["request_headers_to_add"]] == ["v"]
+    assert "request_headers_to_add" not in second
 
 
 def test_the_mesh_identity_is_not_sent_outside() -> None:
     entry = service_entry("example.com", number=80, protocol="HTTP")
     rules = virtual_service(hosts=["example.com"], http=[{"route": [{"destination": {"host": "example.com"}}]}])
     (route,) = http_routes(rules, context(entry, port=80))
-    assert "request_headers_to_add" not in route
+    assert route["request_headers_to_remove"] == [PEER_HEADER]
     outside = {s.host: s for s in context(entry).services.values()}["example.com"]
-    assert "request_headers_to_add" not in default_route(outside, context(entry, port=80))
+    assert default_route(outside, context(entry, port=80))["request_headers_to_remove"] == [PEER_HEADER]
 
 
 def test_gateways_and_sidecars_follow_their_own_rules() -> None:

@@ -16,10 +16,10 @@ def configuration(
     empty: tuple[str, ...] = (),
 ) -> Configuration:  # fmt: skip
     def wires(versions: Versions) -> dict[str, Wire]:
-        return {name: Wire(version, b"") for name, version in versions.items()}
+        return {name: Wire(version, b"", name in empty) for name, version in versions.items()}
 
     kinds = {CLUSTER: clusters, ENDPOINT: endpoints, LISTENER: listeners, ROUTE: routes}
-    return Configuration({kind: wires(versions) for kind, versions in kinds.items()}, frozenset(empty))
+    return Configuration({kind: wires(versions) for kind, versions in kinds.items()})
 
 
 class Envoy:
