@@ -96,8 +96,8 @@ def deployment(pods: int) -> dict[str, Any]:
 
 
 def apply(cluster: Cluster, folder: Path, objects: list[dict[str, Any]]) -> None:
-    file = folder / "objects.json"
-    file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+    file = folder / "objects.yaml"
+    file.write_text("".join(f"---\n{json.dumps(obj)}\n" for obj in objects))
     cluster.run("kubectl", "apply", "-f", str(file), timeout=_WITHIN)
 
 

@@ -17,10 +17,21 @@ from pocket.mesh.admission import check
 from pocket.mesh.bootstrap import complete
 from pocket.mesh.model import EnvoyConfig, Inbound, Proxy, Substitute
 from pocket.mesh.supported import SPECS
-from pocket.mesh.translate import translate
+from pocket.mesh.translate import Translation, translate
 from pocket.objects import Obj, kind_of
 from pocket.programs import envoy
-from tests.pocket.mesh.kit import gateway_proxy, objects, pod, sidecar, snapshot
+from tests.pocket.mesh.kit import (
+    destination_rule,
+    gateway,
+    gateway_proxy,
+    objects,
+    pod,
+    service,
+    service_entry,
+    sidecar,
+    snapshot,
+    virtual_service,
+)
 
 CLUSTER = Path(__file__).parents[3] / "cluster"
 
@@ -265,3 +276,40 @@ def own_objects() -> list[Obj]:
 
 def re_region(text: str) -> str:
     return text.replace("${REGION}", "us-west-2")
+
+
+def test_what_proxies_share_is_what_each_would_get_alone() -> None:
+    """The first proxy that is asked about must not colour what the others get."""
+    for_tests = virtual_service(
+        http=[
+            {"match": [{"sourceLabels": {"tester": "yes"}}], "route": [{"destination": {"host": "s2", "subset": "v2"}}]},
+            {"route": [{"destination": {"host": "s2", "subset": "v1"}}]},
+        ]
+    )
+    tcp = service("cache", 6379, port_name="tcp")
+    picky = destination_rule("cache", subsets=(), trafficPolicy={"connectionPool": {"tcp": {"maxConnections": 7}}})
+    picky["spec"]["workloadSelector"] = {"matchLabels": {"tier": "gold"}}
+    state = snapshot(
+        service(), destination_rule(), for_tests, tcp, picky, service_entry(), gateway(), pod(), pod("cache", port=2),
+        virtual_service("gw", hosts=["*"], gateways=["gw"], http=[{"route": [{"destination": {"host": "s2"}}]}]),
+    )  # fmt: skip
+    proxies = [
+        sidecar("s1"),
+        sidecar("s1", name="s1-2", outbound_port=5, stats_port=6, inbound=(Inbound(30000, 7, 8),)),
+        sidecar("other", workload="other-v2"),
+        sidecar("t", labels={"app": "t", "tester": "yes"}),
+        sidecar("g", labels={"app": "g", "tier": "gold"}),
+        sidecar("far", namespace="far"),
+        sidecar("p", mode="plain"),
+        sidecar("d", substitutes=(Substitute("dynamo.example.com", 443, 9, 10),)),
+        gateway_proxy(),
+        gateway_proxy(labels={"istio": "none"}),
+    ]
+    alone = [translate(state, proxy) for proxy in proxies]
+    for order in (proxies, proxies[::-1]):
+        together = Translation(state)
+        made = {id(proxy): together.of(proxy) for proxy in order}
+        assert [made[id(proxy)] for proxy in proxies] == alone
+    together = Translation(state)
+    assert together.of(proxies[0]).routes is together.of(proxies[2]).routes
+    assert len({json.dumps(config.routes, sort_keys=True) for config in alone}) == 6
