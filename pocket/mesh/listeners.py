@@ -135,7 +135,7 @@ def _gateway_manager(view: View, port: GatewayPort, server: Server) -> dict[str,
         "normalize_path": True,
         "merge_slashes": False,
         "upgrade_configs": [{"upgrade_type": "websocket"}],
-        "http_filters": [telemetry.identity_filter(proxy), *_request_filters(), _router()],
+        "http_filters": [telemetry.identity_filter(view.proxy), *_request_filters(), _router()],
     }
 
 
