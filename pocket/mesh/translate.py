@@ -71,7 +71,8 @@ class Translation:
         )
         key = (proxy.mode, proxy.namespace, frozenset(labels.items()), proxy.gateway_ports)
         if key not in self._outbound:
-            view = View(snapshot, proxy, registry(snapshot, proxy.namespace))
+            services = snapshot.once(("registry", proxy.namespace), partial(registry, snapshot, proxy.namespace))
+            view = View(snapshot, proxy, services)
             made = outbound_clusters(proxy, view.services, view.destination_rule, snapshot.secrets)
             clusters, endpoints = split(made)
             if proxy.mode == "gateway":
