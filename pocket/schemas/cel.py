@@ -15,6 +15,7 @@ import ipaddress
 import logging
 import re
 import sys
+import threading
 import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader
@@ -25,6 +26,7 @@ from typing import Any
 from pocket.objects import FieldError, Obj
 from pocket.schemas.model import Json
 
+_LOADING = threading.Lock()
 _LOG = logging.getLogger(__name__)
 _RULES = "x-kubernetes-validations"
 _UNKNOWN = ("Undefined variable or function", "unsupported", "Unsupported", "No such overload", "no such overload")
@@ -140,8 +142,14 @@ def problems(schema: Json, path: str) -> list[FieldError]:
 # -- the library -------------------------------------------------------------------------------------------------------
 
 
-@functools.cache
 def _library() -> Any:
+    """The compiled part of the package, the same for all threads; None where it is not installed."""
+    with _LOADING:
+        return _loaded()
+
+
+@functools.cache
+def _loaded() -> Any:
     """The compiled part of the package alone: the rest of it is a program for the command line, of 25 MB.
 
     None where it is not installed: then no rule is looked at. It can be loaded once only, and Envoy's messages import
