@@ -8,6 +8,10 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
+# tools/setup.sh puts a kubectl there where the one on the PATH is missing or too old.
+override PATH := $(or $(C756_BIN),$(CURDIR)/.cache/bin):$(PATH)
+export PATH
+
 ## help: this list
 .PHONY: help
 help:

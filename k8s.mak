@@ -181,10 +181,10 @@ loader: secrets
 
 ## cri: build every image, changed or not, and push it where the cluster takes images from a registry
 .PHONY: cri
-cri:
+cri: .venv/bin/python
 	@names=(db s1 $$(tools/s2-versions.sh known | sed 's/^/s2-/') loader graph dynamodb)
 	code=0
-	$(PYTHON) -m tools.load_build || code=$$?
+	.venv/bin/python -m tools.load_build || code=$$?
 	case $$code in
 		0) names+=(gatling) ;;
 		3) echo "Without that no image of the load simulations (gatling); all others:" ;;

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import requests
 
+from c756 import kubectl
 from tools import demo_canary
 from tools.demo_measure import Counts, Finding, counts_of, none_of, share
 
@@ -231,6 +232,7 @@ def scratch_copy() -> Iterator[Path]:
 def main() -> int:
     """Returns the exit code."""
     began = time.monotonic()
+    kubectl.use_the_projects()
     os.environ.setdefault("POCKET_HOME", str(ROOT / ".pocket"))  # the scratch copy must not get one of its own
     with (ROOT / "gatling" / "resources" / "music.csv").open(newline="") as file:
         songs = [row["music_id"] for row in csv.DictReader(file)]

@@ -1,8 +1,8 @@
 """What tools/gatling.sh, tools/list-gatling.sh and tools/kill-gatling.sh do:
 `python -m tools.load start|check|list|kill ARGUMENTS`, in the repository's root.
 
-Exit codes: 0 all right, 1 the load failed (too many errors, or Gatling itself), 2 wrong arguments, 3 this machine lacks
-something (Java, Maven, Maven's registry), 4 there is nothing to send load to (no gateway, service or data),
+Exit codes: 0 all right, 1 the load failed (too many errors, or Gatling itself), 2 wrong arguments, 3 what
+Gatling needs cannot be fetched, 4 there is nothing to send load to (no gateway, service or data),
 130 given up with ^C before the end of a --duration.
 """
 
@@ -55,8 +55,7 @@ def _ready(arguments: list[str]) -> Ready | int:
     known = load_args.simulations(PROJECT / "src")
     try:
         request = load_args.parse(arguments, known)
-        java = load_build.java()
-        target = load_build.prepare(PROJECT, ["Compiling the simulations (the first time Maven also fetches Gatling)"])
+        target = load_build.prepare(PROJECT)
         base = f"http://{request.gateway or _gateway()}"
         load_checks.check_services(base, request.simulation, load_checks.ask)
         token = os.environ.get("TOKEN") or _output("token.sh", "There is no token")
@@ -69,7 +68,7 @@ def _ready(arguments: list[str]) -> Ready | int:
         return _complain(str(error), FAILED)
     except load_checks.NotReady as error:
         return _complain(str(error), NOT_READY)
-    return Ready(request, java, target, base, token)
+    return Ready(request, load_build.java(), target, base, token)
 
 
 def start(arguments: list[str]) -> int:
@@ -206,7 +205,10 @@ def main(arguments: list[str]) -> int:
     commands = {"start": start, "check": check, "list": show, "kill": kill}
     if not arguments or arguments[0] not in commands:
         return _complain("usage: python -m tools.load start|check|list|kill ARGUMENTS", USAGE)
-    return commands[arguments[0]](arguments[1:])
+    try:
+        return commands[arguments[0]](arguments[1:])
+    except KeyboardInterrupt:
+        return _complain("\ninterrupted: nothing was started", INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -1,154 +1,180 @@
-"""Compiles gatling/ when something in it has changed, and checks what Maven brought against gatling/lib.sha256."""
+"""Compiles gatling/ when something in it has changed, with nothing of the machine's own.
+
+What that takes is fetched the first time, and held to its checksums: a Java from PyPI (gatling/requirements.lock), and
+from Maven Central Gatling's libraries and a compiler (gatling/jars.lock).
+"""
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
 import os
-import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-JAVA_LEAST = 17
-"""As maven.compiler.release in gatling/pom.xml."""
-KEGS = ("/opt/homebrew/opt/openjdk/bin", "/usr/local/opt/openjdk/bin")
-"""Homebrew's JDK, which is not put on the PATH: there, macOS has a java of its own that only asks for a real one."""
-
-_NETWORK = re.compile(
-    r"Could not transfer|Unknown host|UnknownHostException|Connection refused|Connection timed out|Connect timed out"
-    r"|Network is unreachable|in offline mode|No route to host|Temporary failure in name resolution"
-)
-_STYLE = re.compile(r"\x1b\[[0-9;]*m")  # Maven writes some even where nobody sees colours
-_VERSION = re.compile(r'version "(?:1\.)?([0-9]+)')
+ROOT = Path(__file__).resolve().parents[1]
+RELEASE = "17"
+"""The oldest Java that runs the classes: that of gatling/Dockerfile."""
+CENTRAL = "https://repo1.maven.org/maven2"
+"""MAVEN_MIRROR names another."""
+COMPILER = "org/eclipse/jdt/ecj/"
+_AT_ONCE, _TRIES = 8, 3  # downloads, times
+_PATIENCE, _PAUSE = 60.0, 1.0  # seconds
+_MOST = 20  # lines of a compiler's complaint
 
 
 class Missing(Exception):
     """Something that this machine must have first; the message names it and the cure."""
 
 
-class NoRegistry(Missing):
-    """Maven needs artifacts that it can't fetch."""
-
-
 class BuildError(Exception):
-    """The simulations don't compile, or a dependency is not the locked one."""
+    """The simulations don't compile, or a library is not the locked one."""
 
 
 def java() -> str:
-    """The java to run simulations with, of JAVA_HOME, the PATH or Homebrew. Raises Missing."""
-    cure = (
-        f"Install a JDK, {JAVA_LEAST} or newer: apt-get install openjdk-17-jdk-headless maven (Debian, Ubuntu), "
-        "brew install openjdk maven (macOS)."
-    )
-    home = os.environ.get("JAVA_HOME", "")
-    program = shutil.which("java", path=str(Path(home, "bin"))) if home else shutil.which("java")
-    if not home and program in (None, "/usr/bin/java"):
-        program = shutil.which("java", path=os.pathsep.join(KEGS)) or program
-    if program is None:
-        where = f"JAVA_HOME is {home}, without bin/java" if home else "no java on the PATH"
-        raise Missing(f"There is no Java: {where}. {cure}")
-    answer = subprocess.run([program, "-version"], capture_output=True, text=True, check=False)
-    found = _VERSION.search(answer.stderr + answer.stdout)
-    if answer.returncode or found is None:
-        raise Missing(f"{program} does not run: {(answer.stderr or answer.stdout).strip()} {cure}")
-    if int(found.group(1)) < JAVA_LEAST:
-        raise Missing(f"{program} is Java {found.group(1)}: too old. {cure}")
-    return program
+    """The java to compile and run simulations with: there once `prepare` has returned."""
+    return str(Path(sys.prefix) / "bin" / "java")
 
 
-def prepare(project: Path, say: Iterable[str] = ()) -> Path:
+def prepare(project: Path) -> Path:
     """Makes sure that PROJECT/target/classes and PROJECT/target/lib are those of the sources. Returns PROJECT/target.
 
-    Raises Missing or NoRegistry for what the machine lacks, BuildError for what is wrong with the project.
+    Says what takes its time. Raises Missing for what cannot be fetched, BuildError for what is wrong with the project.
     """
     target = project / "target"
     target.mkdir(exist_ok=True)
     with _alone(target / "lock"):
         stamp = target / "stamp"
         wanted = fingerprint(project)
-        if stamp.exists() and stamp.read_text() == wanted and (target / "classes").is_dir():
+        if stamp.exists() and stamp.read_text() == wanted and Path(java()).exists():
             return target
         stamp.unlink(missing_ok=True)
-        for line in say:
-            print(line, flush=True)
-        # Maven would leave classes and libraries whose source is gone. Jobs that run have their own classes.
-        for folder in ("classes", "lib", "maven-status"):
-            shutil.rmtree(target / folder, ignore_errors=True)
-        _maven(project)
-        wrong = differences(locked((project / "lib.sha256").read_text()), hashes(target / "lib"))
-        if wrong:
-            raise BuildError(
-                "\n  ".join(["the libraries differ from gatling/lib.sha256:", *wrong])
-                + "\nIf pom.xml was changed on purpose: (cd gatling/target/lib && sha256sum *.jar) > gatling/lib.sha256"
-            )
+        install_java()
+        lock = locked((project / "jars.lock").read_text())
+        fetch({path: digest for path, digest in lock.items() if not path.startswith(COMPILER)}, target / "lib")
+        fetch({path: digest for path, digest in lock.items() if path.startswith(COMPILER)}, target / "compiler")
+        compile_all(project, target)
         stamp.write_text(wanted)
     return target
+
+
+def install_java() -> None:
+    """Raises Missing where that fails."""
+    if subprocess.run([ROOT / "tools" / "setup.sh", "gatling"], check=False).returncode != 0:
+        raise Missing("There is no Java for Gatling, see above; without load, all the rest works.")
 
 
 def fingerprint(project: Path) -> str:
     """A digest of everything that the build reads."""
     digest = hashlib.sha256()
-    files = [project / "pom.xml", project / "lib.sha256"]
+    files = [project / "requirements.lock", project / "jars.lock"]
     files += sorted(path for path in (project / "src").rglob("*") if path.is_file())
     files += sorted((project / "resources").glob("*.csv"))
     for path in files:
-        digest.update(f"{path.relative_to(project)} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+        digest.update(f"{path.relative_to(project)} {_sha256(path)}\n".encode())
     return digest.hexdigest()
 
 
 def locked(text: str) -> dict[str, str]:
-    """File name to SHA-256, from the output of sha256sum."""
-    return {name.lstrip("*"): digest for digest, name in (line.split(None, 1) for line in text.splitlines())}
+    """Path in a Maven repository to SHA-256, from lines as sha256sum prints them."""
+    return {path.lstrip("*"): digest for digest, path in (line.split(None, 1) for line in text.splitlines())}
 
 
-def hashes(folder: Path) -> dict[str, str]:
-    """File name to SHA-256, of the jars in a folder."""
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.jar")}
+def fetch(lock: Mapping[str, str], folder: Path) -> None:
+    """Makes sure that the folder holds exactly these jars. Raises Missing, BuildError."""
+    folder.mkdir(exist_ok=True)
+    names = {path.rpartition("/")[2] for path in lock}
+    for left in folder.iterdir():
+        if left.name not in names:
+            left.unlink()
+    todo = [path for path, digest in lock.items() if not _is(folder / path.rpartition("/")[2], digest)]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        try:
+            jobs = [pool.submit(_fetch_one, path, lock[path], folder) for path in todo]
+            for done, job in enumerate(jobs, 1):
+                job.result()
+                _progress(done, len(jobs))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
-def differences(wanted: dict[str, str], found: dict[str, str]) -> list[str]:
-    """What is missing, too much, or different; one line each, sorted by name."""
-    return (
-        [f"{name}: missing" for name in sorted(wanted.keys() - found.keys())]
-        + [f"{name}: not locked" for name in sorted(found.keys() - wanted.keys())]
-        + [f"{name}: another content" for name in sorted(wanted.keys() & found.keys()) if wanted[name] != found[name]]
-    )
+def _fetch_one(path: str, digest: str, folder: Path) -> None:
+    target = folder / path.rpartition("/")[2]
+    new = target.with_name(f"{target.name}.new")
+    own = Path.home() / ".m2" / "repository" / path
+    if _is(own, digest):  # this machine's Maven has it
+        shutil.copyfile(own, new)
+    else:
+        url = f"{os.environ.get('MAVEN_MIRROR') or CENTRAL}/{path}"
+        new.write_bytes(_download(url))
+        if not _is(new, digest):
+            new.unlink()
+            raise BuildError(f"{url} has another content than gatling/jars.lock says")
+    new.rename(target)
 
 
-def _maven(project: Path) -> None:
-    program = shutil.which("mvn")
-    if program is None:
-        raise Missing(
-            "There is no Maven (mvn), which compiles the simulations. "
-            "Install it: apt-get install maven (Debian, Ubuntu), brew install maven (macOS)."
-        )
-    # --strict-checksums: a download that does not match its checksum is an error, not a warning.
-    command = [program, "--batch-mode", "--quiet", "--strict-checksums", "--file", str(project / "pom.xml"), "compile"]
+def _download(url: str) -> bytes:
+    for left in reversed(range(_TRIES)):
+        try:
+            with urllib.request.urlopen(url, timeout=_PATIENCE) as answer:  # noqa: S310  a fixed https address, or the user's
+                content: bytes = answer.read()
+                return content
+        except OSError as error:
+            if left == 0:
+                raise Missing(
+                    f"{url} cannot be fetched: {getattr(error, 'reason', error)}\n"
+                    "Connect to the internet once (or set https_proxy, or MAVEN_MIRROR to a mirror of Maven Central) "
+                    "and run this again; later runs need no network."
+                ) from error
+            time.sleep(_PAUSE)
+    raise AssertionError("unreachable")
+
+
+def _progress(done: int, count: int) -> None:
+    text = f"  - Gatling's libraries from Maven Central: {done} of {count}"
+    if sys.stdout.isatty():
+        print(f"\r{text}", end="\n" if done == count else "", flush=True)
+    elif done == count or done % 25 == 0:
+        print(text, flush=True)
+
+
+def compile_all(project: Path, target: Path) -> None:
+    """PROJECT/target/classes from the sources and resources. Raises BuildError."""
+    print("  - compiling the simulations", flush=True)
+    classes = target / "classes"
+    # What is left of a source that is gone would still be found. Jobs that run have their own classes.
+    shutil.rmtree(classes, ignore_errors=True)
+    classes.mkdir()
+    (compiler,) = (target / "compiler").glob("*.jar")
+    libraries = os.pathsep.join(map(str, sorted((target / "lib").glob("*.jar"))))
+    sources = map(str, sorted((project / "src" / "main" / "java").rglob("*.java")))
+    command = [
+        java(), "-jar", str(compiler), "-source", RELEASE, "-target", RELEASE, "-encoding", "UTF-8", "-proc:none",
+        "-classpath", libraries, "-d", str(classes), *sources,
+    ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-    if done.returncode == 0:
-        return
-    output = (done.stdout + done.stderr).strip()
-    if _NETWORK.search(output):
-        raise NoRegistry(
-            f"Maven needs to fetch libraries and can't reach its registry. Its own words:\n{_first_errors(output)}\n"
-            "Connect to the internet once (or set a proxy or mirror in ~/.m2/settings.xml) and run this again; "
-            "later runs need no network."
-        )
-    if "No compiler is provided" in output:
-        raise Missing("Maven finds no Java compiler. A JRE is not enough: apt-get install openjdk-17-jdk-headless")
-    raise BuildError(f"the simulations do not compile:\n{_first_errors(output)}")
+    if done.returncode != 0:
+        said = "\n".join((done.stdout + done.stderr).strip().splitlines()[:_MOST])
+        raise BuildError(f"the simulations do not compile:\n{said}")
+    # The songs and users are the files that the loader puts into the tables.
+    for resource in [*(project / "src" / "main" / "resources").glob("*"), *(project / "resources").glob("*.csv")]:
+        shutil.copyfile(resource, classes / resource.name)
 
 
-def _first_errors(output: str, most: int = 12) -> str:
-    """The errors, without Maven's advice on how to see more of them."""
-    text = _STYLE.sub("", output).partition("[ERROR] To see the full stack trace")[0]
-    lines = [line for line in text.splitlines() if line.strip()]
-    errors = [line.replace(" -> [Help 1]", "") for line in lines if line.startswith("[ERROR]") and line != "[ERROR] "]
-    return "\n".join((errors or lines)[:most])
+def _is(path: Path, digest: str) -> bool:
+    return path.is_file() and _sha256(path) == digest
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @contextmanager
@@ -165,11 +191,12 @@ def main(arguments: list[str]) -> int:
         print("usage: python -m tools.load_build", file=sys.stderr)
         return 2
     try:
-        java()
-        prepare(Path(__file__).resolve().parents[1] / "gatling", ["compiling the simulations"])
+        prepare(ROOT / "gatling")
     except (Missing, BuildError) as error:
         print(f"load_build.py: {error}", file=sys.stderr)
         return 3 if isinstance(error, Missing) else 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

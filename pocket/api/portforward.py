@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from aiohttp import web
 
+from pocket import sockets
 from pocket.api import containers, errors, podstreams, spdy, upgrade
 from pocket.api.contracts import Address, PodRuntime
 from pocket.api.registry import Registry
@@ -254,10 +254,6 @@ async def _read(reader: asyncio.StreamReader) -> bytes:
 async def _dial(address: Address) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Raises OSError."""
     if isinstance(address, Path):
-        # The kernel allows a socket's path 107 bytes: the folder goes by descriptor.
-        folder = os.open(address.parent, os.O_PATH | os.O_DIRECTORY)
-        try:
-            return await asyncio.open_unix_connection(f"/proc/self/fd/{folder}/{address.name}", limit=_CHUNK)
-        finally:
-            os.close(folder)
+        with sockets.short(address.parent) as folder:
+            return await asyncio.open_unix_connection(f"{folder}/{address.name}", limit=_CHUNK)
     return await asyncio.open_connection(*address, limit=_CHUNK)

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import errno
 import json
-import os
 import re
 import tempfile
 import time
@@ -16,7 +15,7 @@ from typing import Any, Literal
 
 import aiohttp
 
-from pocket import programs
+from pocket import programs, sockets
 from pocket.mesh.bootstrap import READY_PATH, complete
 from pocket.mesh.model import ADMIN_SOCKET, LOCALHOST, EnvoyConfig, Proxy
 
@@ -138,17 +137,15 @@ async def _stats(proxy: Proxy, pattern: str) -> dict[str, Any]:
 @contextlib.asynccontextmanager
 async def _session(proxy: Proxy) -> AsyncIterator[aiohttp.ClientSession]:
     """A client of the admin socket. The kernel allows a socket's path 107 bytes: the directory goes by descriptor."""
-    try:
-        descriptor = os.open(proxy.directory, os.O_PATH | os.O_DIRECTORY)
-    except OSError as error:
-        raise Gone(f"Envoy of {proxy.id} has no directory {proxy.directory}: {error.strerror}") from error
-    try:
-        connector = aiohttp.UnixConnector(path=f"/proc/self/fd/{descriptor}/{ADMIN_SOCKET}")
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(sockets.short(Path(proxy.directory)))
+        except OSError as error:
+            raise Gone(f"Envoy of {proxy.id} has no directory {proxy.directory}: {error.strerror}") from error
+        connector = aiohttp.UnixConnector(path=f"{folder}/{ADMIN_SOCKET}")
         timeout = aiohttp.ClientTimeout(total=5)
         async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
             yield session
-    finally:
-        os.close(descriptor)
 
 
 async def _ask(session: aiohttp.ClientSession, proxy: Proxy, method: str, path: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator
 from enum import IntEnum
 from pathlib import Path
@@ -14,6 +13,7 @@ import grpc.aio
 from envoy.service.discovery.v3 import ads_pb2_grpc, discovery_pb2
 from google.protobuf.any_pb2 import Any as AnyMessage
 
+from pocket import sockets
 from pocket.xds.messages import CLUSTER, LISTENER
 from pocket.xds.stream import Configuration, Request, Response, Stream
 
@@ -52,16 +52,14 @@ class Server:
         server = grpc.aio.server()
         ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(_Service(self), server)
         self._socket.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # The kernel allows a socket's path 107 bytes: the directory goes by descriptor.
-        folder = os.open(self._socket.parent, os.O_PATH | os.O_DIRECTORY)
-        try:
-            server.add_insecure_port(f"unix:/proc/self/fd/{folder}/{self._socket.name}")
-            await server.start()
-            self._socket.chmod(0o600)
-            yield
-        finally:
-            await server.stop(_GRACE)
-            os.close(folder)
+        with sockets.short(self._socket.parent) as folder:
+            try:
+                server.add_insecure_port(f"unix:{folder}/{self._socket.name}")
+                await server.start()
+                self._socket.chmod(0o600)
+                yield
+            finally:
+                await server.stop(_GRACE)
 
     def put(self, proxy: str, configuration: Configuration) -> bool:
         """What an Envoy shall have from now on, be it connected or not. Is that anything new?"""

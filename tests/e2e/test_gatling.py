@@ -15,7 +15,6 @@ JOB = "load-readmusicsim"
 @pytest.fixture(autouse=True)
 def _gatling(cluster: Cluster) -> None:
     try:
-        load_build.java()
         load_build.prepare(cluster.root / "gatling")
     except load_build.Missing as error:
         pytest.skip(f"Gatling can't run here: {error}")

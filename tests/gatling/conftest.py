@@ -24,7 +24,6 @@ from tools import load_build
 def classpath() -> str:
     """The compiled simulations. Skips, with the reason, where this machine can't have them."""
     try:
-        load_build.java()
         target = load_build.prepare(ROOT / "gatling")
     except load_build.Missing as error:
         pytest.skip(f"Gatling can't run here: {error}")

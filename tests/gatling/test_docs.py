@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.gatling.conftest import Scripts
 from tests.realservices import ROOT
 from tools.load_args import simulation
-from tools.load_build import java
+from tools.load_build import RELEASE, java
 from tools.load_jobs import JAVA_FLAGS, command
 
 
@@ -23,14 +23,16 @@ def test_the_examples_of_the_manual(classpath: str, scripts: Scripts, tmp_path: 
         assert one
         sources.append(tmp_path / f"{one.name}.java")
         sources[-1].write_text(block)
-    javac = Path(java()).resolve().with_name("javac")
-    subprocess.run([javac, "-cp", classpath, "-d", tmp_path / "classes", *sources], check=True, timeout=60)
+    classes, lib = classpath.removesuffix("/*").split(os.pathsep)
+    (compiler,) = (Path(lib).parent / "compiler").glob("*.jar")
+    path = os.pathsep.join([classes, *map(str, Path(lib).glob("*.jar"))])
+    compiling = [java(), "-jar", str(compiler), "-source", RELEASE, "-target", RELEASE, "-classpath", path]
+    subprocess.run([*compiling, "-d", str(tmp_path / "classes"), *map(str, sources)], check=True, timeout=180)
 
     env = {
         **os.environ, "SIM": "ArrivingSim", "USERS": "5", "BASE_URL": f"http://{scripts.gateway}",
         "TOKEN": scripts.token, "DURATION": "2s", "MAX_ERRORS": "0", "RESULTS": str(tmp_path / "results"),
     }  # fmt: skip
-    classes, lib = classpath.removesuffix("/*").split(os.pathsep)
     both = Path(f"{tmp_path / 'classes'}{os.pathsep}{classes}")
     program = command(java(), JAVA_FLAGS, both, Path(lib))
     done = subprocess.run(program, env=env, capture_output=True, text=True, timeout=60)

