@@ -19,6 +19,9 @@ from pocket.api import errors, protobuf
 from pocket.objects import Obj
 from pocket.schemas.model import Struct, Type
 
+DEEPEST = 200
+"""Levels of nesting that an object may have; the schemas of definitions need some seventy."""
+
 MAX_BODY = 3 * 1024 * 1024
 """Bytes that a request body may have: the real API server's limit."""
 
@@ -52,7 +55,7 @@ def parse(body: bytes, content_type: str) -> tuple[Any, list[str]]:
     except (ValueError, yaml.YAMLError, RecursionError) as error:
         raise errors.bad_request(f"the body of the request could not be read: {error}") from None
     duplicates: list[str] = []
-    return _plain(value, "", duplicates), duplicates
+    return _plain(value, "", duplicates, DEEPEST), duplicates
 
 
 def parse_object(body: bytes, content_type: str) -> tuple[Obj, list[str]]:
@@ -78,15 +81,26 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return marked
 
 
-def _plain(value: Any, path: str, duplicates: list[str]) -> Any:
-    """The value without marks; collects the paths of repeated keys."""
+def _plain(value: Any, path: str, duplicates: list[str], levels: int) -> Any:
+    """The value without marks, and with texts that can be written; collects the paths of repeated keys."""
+    if levels == 0:
+        raise errors.bad_request(f"the body of the request could not be read: more than {DEEPEST} levels of nesting")
+    if isinstance(value, str):
+        return _written(value)
     if isinstance(value, dict):
         if isinstance(value, _Repeated):
             duplicates.extend(join(path, key) for key in value.repeated)
-        return {key: _plain(entry, join(path, key), duplicates) for key, entry in value.items()}
+        return {
+            _written(key): _plain(entry, join(path, key), duplicates, levels - 1) for key, entry in value.items()
+        }
     if isinstance(value, list):
-        return [_plain(entry, f"{path}[{index}]", duplicates) for index, entry in enumerate(value)]
+        return [_plain(entry, f"{path}[{index}]", duplicates, levels - 1) for index, entry in enumerate(value)]
     return value
+
+
+def _written(text: str) -> str:
+    """Half of a pair of surrogates (`\\ud800`) stands for no letter: as in Go, it becomes U+FFFD."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 class _Loader(yaml.CSafeLoader):

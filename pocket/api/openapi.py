@@ -7,7 +7,7 @@ import hashlib
 import json
 from typing import Any
 
-from pocket.api import discovery
+from pocket.api import discovery, openapi_protobuf
 from pocket.api.catalog import Catalog
 from pocket.objects import Kind, Obj
 from pocket.schemas import definitions, kubernetes
@@ -36,6 +36,11 @@ class Documents:
     def v2(self) -> bytes:
         """GET /openapi/v2: everything in one, as gzipped JSON."""
         found = self._once("v2", lambda: _pack(self._whole()))
+        return found or b""
+
+    def v2_protobuf(self) -> bytes:
+        """The same in protobuf, gzipped."""
+        found = self._once("v2.pb", lambda: gzip.compress(openapi_protobuf.encode(self._whole()), 6, mtime=0))
         return found or b""
 
     def _once(self, name: str, make: Any) -> bytes | None:

@@ -32,6 +32,8 @@ def json_patch(document: Any, operations: Any) -> Any:
         if not isinstance(operation, dict) or "op" not in operation or not isinstance(operation.get("path"), str):
             raise PatchError(f"not an operation of a JSON patch: {operation!r}")
         _operate(box, operation)
+    if "" not in box:
+        raise PatchError("the patch leaves no object: it removes all of it")
     return box[""]
 
 

@@ -511,17 +511,19 @@ def _is_unknown(error: FieldError) -> bool:
     return error.message.startswith("unknown field")
 
 
-def _drop_nulls(obj: Obj) -> None:
-    """A null field is an absent field, at every depth."""
+def _drop_nulls(obj: Obj, levels: int = decode.DEEPEST) -> None:
+    """A null field is an absent field, at every depth. Raises ApiError 400 where patches have made it too deep."""
+    if levels <= 0:
+        raise errors.bad_request(f"the object has more than {decode.DEEPEST} levels of nesting")
     for key, value in list(obj.items()):
         if value is None:
             del obj[key]
         elif isinstance(value, dict):
-            _drop_nulls(value)
+            _drop_nulls(value, levels - 1)
         elif isinstance(value, list):
             for entry in value:
                 if isinstance(entry, dict):
-                    _drop_nulls(entry)
+                    _drop_nulls(entry, levels - 2)
 
 
 def _same_name(obj: Obj, target: Target) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from pocket.api import discovery, errors, reviews
+from pocket.api import discovery, errors, openapi_protobuf, reviews
 from pocket.api import web as w
 from pocket.api.attach import Attach
 from pocket.api.bootstrap import bootstrap as bootstrap_objects
@@ -154,6 +154,8 @@ class _Server:
         if path == "/openapi/v3":
             return w.answer(self._documents.index())
         if path == "/openapi/v2":
+            if openapi_protobuf.ASKED_FOR in request.headers.get("Accept", ""):
+                return _packed(request, self._documents.v2_protobuf(), openapi_protobuf.MEDIA_TYPE)
             return _packed(request, self._documents.v2())
         if path.startswith("/openapi/v3/"):
             return _packed(request, self._documents.v3(path.removeprefix("/openapi/v3/")))
@@ -170,11 +172,11 @@ class _Server:
         return w.answer(found)
 
 
-def _packed(request: web.Request, document: bytes | None) -> web.Response:
+def _packed(request: web.Request, document: bytes | None, media: str = "application/json") -> web.Response:
     """A packed document. Raises ApiError 404."""
     if document is None:
         raise errors.page_not_found()
-    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    headers = {"Content-Encoding": "gzip", "Content-Type": media}
     if "gzip" not in request.headers.get("Accept-Encoding", ""):
         del headers["Content-Encoding"]
         document = gzip.decompress(document)
