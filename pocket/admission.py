@@ -26,6 +26,10 @@ class MeshAdmission:
             return admission.check(obj)
         return supported.check(obj) if kind == obj["kind"] else []
 
+    def honours(self, kind: str) -> bool:
+        """Does the mesh, or the scraping, act on it?"""
+        return kind in SPECS
+
     def warnings(self, obj: Obj) -> list[str]:
         """What is accepted but probably not meant."""
         kind = kind_of(obj)

@@ -25,6 +25,7 @@ from pocket.mesh.deliver import Delivery
 from pocket.mesh_sync import MeshSync
 from pocket.settings import Settings, from_environment
 from pocket.store import Store
+from pocket.tokens import Tokens
 
 _LOG = logging.getLogger("pocket")
 _CLOSE_WITHIN = 2.0  # seconds that watches and followed logs get to end
@@ -63,7 +64,13 @@ async def _listening(settings: Settings, store: Store, kubelet: Kubelet, mesh: M
     _, certificate, key = tls.ensure_certificate(settings.tls)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    app = make_app(store, kubelet, token=tls.ensure_token(settings.token_file), admission=MeshAdmission(mesh.snapshot))
+    app = make_app(
+        store,
+        kubelet,
+        token=tls.ensure_token(settings.token_file),
+        admission=MeshAdmission(mesh.snapshot),
+        tokens=Tokens(settings.account_key),
+    )
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSE_WITHIN)
     await runner.setup()
     try:

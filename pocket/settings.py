@@ -83,6 +83,11 @@ class Settings:
         return self.home / "tls"
 
     @property
+    def account_key(self) -> Path:
+        """The key that signs the tokens of ServiceAccounts."""
+        return self.tls / "accounts.key"
+
+    @property
     def token_file(self) -> Path:
         return self.home / "token"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import copy
 
-from pocket.api import crds
+from pocket.api import crds, rbac
 from pocket.kinds import fill_defaults, strategy
 from pocket.kinds.namespace import AUTHORITY, PROTECTED, furnish
-from pocket.objects import Obj, kind_of
+from pocket.objects import Obj, kind_of, name_of
 from pocket.store import Store
 
 
@@ -21,6 +21,9 @@ def bootstrap(store: Store, authority: str = "") -> None:
     for name in PROTECTED:
         ensure_namespace(store, name)
     crds.install(store)
+    for obj in rbac.roles():
+        if store.find(kind_of(obj), None, name_of(obj)) is None:
+            store.create(obj)
     store.forget()
 
 

@@ -72,6 +72,10 @@ class Admission(Protocol):
         """What is wrong with it; `unknown field` is the message for a field that the kind does not have."""
         ...
 
+    def honours(self, kind: str) -> bool:
+        """Does anything come of a custom kind that pocket brings along, by what the store calls it?"""
+        ...
+
     def warnings(self, obj: Obj) -> list[str]:
         """What is accepted but probably not meant."""
         ...

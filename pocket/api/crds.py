@@ -18,6 +18,9 @@ from pocket.store import Store
 FILES = tuple(
     Path(__file__).parents[1] / "schemas" / f"{name}.jsonl" for name in ("istio", "gateway-api", "monitoring")
 )
+GROUPS = ("istio.io", "gateway.networking.k8s.io", "monitoring.coreos.com")
+"""The ends of the groups of these kinds: what others bring, others act on."""
+
 _KEPT = ("kube-system", "pocket-definitions")
 """The ConfigMap that says which of them have been installed."""
 

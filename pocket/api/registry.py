@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pocket.api import clientapply, decode, errors, managedfields, validate
+from pocket.api import clientapply, crds, decode, errors, managedfields, validate
 from pocket.api.catalog import Catalog
 from pocket.api.contracts import Admission
 from pocket.api.errors import ApiError
@@ -314,6 +314,8 @@ class Registry:
         self._finish(target, obj, None)
         self._refuse_invalid(target, obj, validate.check(obj, self._stored_struct(kind)), None)
         warnings = warnings + self._admit(kind, obj)
+        if self._is_idle(kind) and "status" in kind.subresources:
+            self._say_idle(kind, obj)
         if not owners:
             place = managedfields.root(self._stored_struct(kind))
             owners = managedfields.after_update(place, None, obj, [], self._writer(target, options))
@@ -429,9 +431,29 @@ class Registry:
 
     def _admit(self, kind: Kind, obj: Obj) -> list[str]:
         found = self.admission.warnings(obj)
-        if not kind.custom and not has_meaning(kind):
-            found = [*found, NOTHING_COMES.format(kind=kind.name)]
-        return found
+        return [*found, NOTHING_COMES.format(kind=kind.name)] if self._is_idle(kind) else found
+
+    def _is_idle(self, kind: Kind) -> bool:
+        """Does nothing come of such objects here, though a real cluster acts on them?"""
+        if kind.custom:
+            return kind.group.endswith(crds.GROUPS) and not self.admission.honours(kind.key)
+        return not has_meaning(kind)
+
+    def _say_idle(self, kind: Kind, obj: Obj) -> None:
+        """Put it into the status, where the kind has conditions."""
+        status = self._stored_struct(kind).fields.get("status")
+        if status is None or not (
+            status.name == "any" or (status.struct is not None and "conditions" in status.struct.fields)
+        ):
+            return
+        obj["status"] = {
+            "conditions": [
+                {
+                    "type": "Honoured", "status": "False", "reason": "KeptOnly", "lastTransitionTime": now(),
+                    "message": NOTHING_COMES.format(kind=kind.name),
+                }
+            ]
+        }  # fmt: skip
 
     def _refuse_dead_namespace(self, kind: Kind, name: str, namespace: str) -> None:
         found = self.store.find("Namespace", None, namespace)

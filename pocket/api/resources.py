@@ -52,12 +52,6 @@ class Resources:
             return await self._scale(request, target)
         if target.subresource == "eviction":
             return await self._evict(request, target)
-        if target.subresource == "token":
-            raise errors.ApiError(
-                501,
-                "NotImplemented",
-                "pocket issues no tokens for service accounts: its API has one token, which is in your kubeconfig",
-            )
         if target.subresource == "finalize":
             return await self._finalize(request, target)
         if target.subresource not in ("", "status"):

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import hmac
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -21,14 +21,17 @@ from pocket.api.catalog import METRICS
 from pocket.api.contracts import Admission, ExecContext, PodRuntime
 from pocket.api.decode import MAX_BODY, parse_object
 from pocket.api.exec import Exec
+from pocket.api.identity import Identity, refusal
 from pocket.api.logs import Logs
 from pocket.api.metrics import Metrics
 from pocket.api.openapi import Documents
 from pocket.api.portforward import PortForward
+from pocket.api.rbac import Access, Request, User
 from pocket.api.registry import Registry
 from pocket.api.resources import Resources
 from pocket.api.target import Target, parse
 from pocket.store import Store
+from pocket.tokens import Tokens
 
 __all__ = ["Admission", "ExecContext", "PodRuntime", "bootstrap_objects", "make_app"]
 
@@ -38,13 +41,16 @@ _OPEN = ("/healthz", "/livez", "/readyz")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def make_app(store: Store, runtime: PodRuntime, *, token: str, admission: Admission) -> web.Application:
+def make_app(
+    store: Store, runtime: PodRuntime, *, token: str, admission: Admission, tokens: Tokens | None = None
+) -> web.Application:
     """The API over `store`. The caller runs it under TLS on a loopback address.
 
-    `token` is the bearer token that every request must carry, health checks excepted. A web page cannot know it, so
-    a browser that was lured here (DNS rebinding) gets nothing but 401.
+    `token` is the bearer token of the kubeconfig's owner, who may do everything; ServiceAccounts have `tokens`, and
+    what roles allow them. Without one of these (health checks excepted) the answer is 401, also to a browser that was
+    lured here (DNS rebinding): a web page cannot know any.
     """
-    server = _Server(store, runtime, token, admission)
+    server = _Server(store, runtime, token, admission, tokens)
     app = web.Application(middlewares=[server.guard], client_max_size=MAX_BODY)
     app.router.add_route("*", "/{path:.*}", server.handle)
     app.on_shutdown.append(server.stop)
@@ -52,10 +58,13 @@ def make_app(store: Store, runtime: PodRuntime, *, token: str, admission: Admiss
 
 
 class _Server:
-    def __init__(self, store: Store, runtime: PodRuntime, token: str, admission: Admission) -> None:
+    def __init__(
+        self, store: Store, runtime: PodRuntime, token: str, admission: Admission, tokens: Tokens | None
+    ) -> None:
         if not token:
             raise ValueError("the API server needs a token: without one anybody on this machine could run commands")
-        self._token = token.encode()
+        self._access = Access(store)
+        self._identity = Identity(store, token, tokens, self._access)
         self._streams: set[asyncio.Task[object]] = set()
         self._registry = registry = Registry(store, admission)
         self._documents = Documents(registry.kinds)
@@ -78,7 +87,7 @@ class _Server:
         """Let in who has the token, and turn every refusal into a Status."""
         try:
             if request.path not in _OPEN and not request.path.startswith(("/livez/", "/readyz/", "/healthz/")):
-                self._authenticate(request)
+                request["user"] = self._identity.user(request.headers)
             return await handler(request)
         except errors.ApiError as error:
             return w.answer(error.status(), error.code)
@@ -92,23 +101,24 @@ class _Server:
             _LOG.exception("%s %s", request.method, request.path)
             return w.answer(w.status_of(error), 500)
 
-    def _authenticate(self, request: web.Request) -> None:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        # compare_digest takes the same time wherever the difference is.
-        if scheme.lower() != "bearer" or not hmac.compare_digest(token.strip().encode(), self._token):
-            raise errors.unauthorized()
-
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Any request at all."""
         target = parse(request.path, self._registry.kinds)
         if target is not None:
-            _refuse_impersonation(request)
+            self._authorize(request, _request_of(request, target))
             if target.kind.verbs == ("create",):
                 return await self._review(request, target)
             return await self._resource(request, target)
+        if not request.path.startswith(_OPEN):
+            self._authorize(request, Request(request.method.lower(), path=request.path))
         if request.method not in ("GET", "HEAD"):
             raise errors.page_not_found()
         return self._plain(request)
+
+    def _authorize(self, request: web.Request, asked: Request) -> None:
+        user: User = request["user"]
+        if self._access.reason(user, asked) is None:
+            raise refusal(user, asked)
 
     async def _resource(self, request: web.Request, target: Target) -> web.StreamResponse:
         if target.kind.group == METRICS:
@@ -120,16 +130,29 @@ class _Server:
                 return await self._exec.handle(request, target)
             case "attach":
                 return await self._attach.handle(request, target)
+            case "token":
+                return await self._token(request, target)
             case "portforward":
                 return await self._forward.handle(request, target)
         return await self._resources.handle(request, target)
+
+    async def _token(self, request: web.Request, target: Target) -> web.StreamResponse:
+        """TokenRequest: `kubectl create token NAME`."""
+        if request.method != "POST":
+            raise errors.method_not_allowed()
+        account = self._registry.get(replace(target, subresource=""))
+        body, _ = parse_object(await request.read(), request.content_type)
+        if self._identity.tokens is None:
+            raise errors.ApiError(501, "NotImplemented", "this API server has no key to sign tokens with")
+        return w.answer(reviews.token(self._identity.tokens, account, body), 201)
 
     async def _review(self, request: web.Request, target: Target) -> web.StreamResponse:
         """A question that is answered and not stored."""
         if request.method != "POST":
             raise errors.method_not_allowed()
         review, _ = parse_object(await request.read(), request.content_type)
-        return w.answer(reviews.answer(target.kind.name, review), 201)
+        answer = reviews.answer(target, review, request["user"], self._access, self._identity)
+        return w.answer(answer, 201)
 
     def _plain(self, request: web.Request) -> web.Response:
         """Health, version, discovery, OpenAPI."""
@@ -185,8 +208,17 @@ def _packed(request: web.Request, document: bytes | None, media: str = "applicat
     return web.Response(body=document, headers=headers)
 
 
-def _refuse_impersonation(request: web.Request) -> None:
-    """`kubectl --as=NAME`. Not where kubectl asks which kinds there are: there it shows nobody's reasons."""
-    if other := request.headers.get("Impersonate-User"):
-        why = "pocket has one user, who has the token: it answers nobody in the name of another (--as)"
-        raise errors.ApiError(403, "Forbidden", f'users "{other}" is forbidden: {why}')
+_VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+
+
+def _request_of(request: web.Request, target: Target) -> Request:
+    """What rules are asked about."""
+    verb = _VERBS.get(request.method, request.method.lower())
+    if target.name is None or target.subresource == "":
+        if verb == "get" and w.flag(request, "watch"):
+            verb = "watch"
+        elif target.name is None:
+            verb = {"get": "list", "delete": "deletecollection"}.get(verb, verb)
+    below = f"/{target.subresource}" if target.subresource else ""
+    kind = target.kind
+    return Request(verb, kind.group, f"{kind.plural}{below}", target.namespace or "", target.name or "")

@@ -41,6 +41,7 @@ from pocket.objects import (
 from pocket.ports import NoFreePort, PortPool
 from pocket.settings import NODE, Settings
 from pocket.store import NotFound, Store, now
+from pocket.tokens import LONG, Tokens
 
 _LOG = logging.getLogger(__name__)
 
@@ -322,10 +323,13 @@ class PodWorker:
         if self.pod["spec"].get("automountServiceAccountToken") is False:
             return {}
         authority = settings.tls / "ca.crt"
-        if not (settings.token_file.exists() and authority.exists()):
+        name = self.pod["spec"].get("serviceAccountName") or "default"
+        account = self._shared.store.find("ServiceAccount", self.record.namespace, name)
+        if account is None or not authority.exists():
             return {}  # a kubelet without API server
+        token, _ = Tokens(settings.account_key).issue(account, LONG, pod=(self.record.name, self.record.uid))
         return {
-            "token": settings.token_file.read_bytes(),
+            "token": token.encode(),
             "ca.crt": authority.read_bytes(),
             "namespace": self.record.namespace.encode(),
         }

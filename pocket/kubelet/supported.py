@@ -89,8 +89,8 @@ VOLUME: Mapping[str, tuple[Effect, str]] = {
     "secret.defaultMode": ("no effect", "files are readable by their owner alone"),
     "projected.defaultMode": ("no effect", "files are readable by their owner alone"),
     "downwardAPI.defaultMode": ("no effect", "files are readable by their owner alone"),
-    "projected.sources[].serviceAccountToken.audience": ("no effect", "there is one token"),
-    "projected.sources[].serviceAccountToken.expirationSeconds": ("no effect", "the token does not expire"),
+    "projected.sources[].serviceAccountToken.audience": ("no effect", "it is the API server's"),
+    "projected.sources[].serviceAccountToken.expirationSeconds": ("no effect", "the token holds for a year"),
     "projected.sources[].clusterTrustBundle": ("refused", "there are none"),
     "projected.sources[].podCertificate": ("refused", "there are none"),
     "": ("refused", "pocket has emptyDir, configMap, secret, projected and downwardAPI"),  # any other kind

@@ -27,6 +27,7 @@ from pocket.api.server import ExecContext, bootstrap_objects, make_app
 from pocket.objects import FieldError, Obj, name_of
 from pocket.store import Store, now
 from pocket.tls import ensure_certificate
+from pocket.tokens import Tokens
 
 TOKEN = "a-token-for-tests"
 KUBECTL = Path(__file__).parents[3] / ".venv" / "bin" / "kubectl"
@@ -80,6 +81,9 @@ class StrictAdmission:
         if "http" in spec and not isinstance(spec["http"], list):
             found.append(FieldError("spec.http", "must be a list"))
         return found
+
+    def honours(self, kind: str) -> bool:
+        return kind == "VirtualService"
 
     def warnings(self, obj: Obj) -> list[str]:
         hosts = (obj.get("spec") or {}).get("hosts") or ()
@@ -234,7 +238,9 @@ def serving(tmp_path: Path) -> Iterator[Cluster]:
     async def serve() -> None:
         store = Store()
         bootstrap_objects(store)
-        app = make_app(store, runtime, token=TOKEN, admission=StrictAdmission())
+        app = make_app(
+            store, runtime, token=TOKEN, admission=StrictAdmission(), tokens=Tokens(tmp_path / "tls" / "accounts.key")
+        )
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
         await runner.setup()
         await web.SockSite(runner, listener, ssl_context=tls).start()

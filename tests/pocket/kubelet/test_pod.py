@@ -160,7 +160,8 @@ async def test_what_a_container_finds_in_its_environment(cluster: Cluster) -> No
 async def test_clients_inside_a_pod_find_the_api(cluster: Cluster) -> None:
     cluster.settings.tls.mkdir()
     (cluster.settings.tls / "ca.crt").write_text("authority")
-    cluster.settings.token_file.write_text("token")
+    meta = {"name": "default", "namespace": "ns"}
+    cluster.store.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta})
     cluster.pod()
     await cluster.until_ready()
     env = cluster.kubelet.exec_context(cluster.get("Pod", "p"), "app").env

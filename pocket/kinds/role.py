@@ -1,0 +1,8 @@
+"""The kind Role: what somebody may do; api/rbac.py reads it."""
+
+from __future__ import annotations
+
+from pocket.kinds.columns import NAME, Column, at
+from pocket.kinds.strategy import Strategy
+
+STRATEGY = Strategy("Role", columns=(NAME, Column("Created At", at("metadata", "creationTimestamp"))))

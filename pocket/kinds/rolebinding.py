@@ -1,0 +1,21 @@
+"""The kind RoleBinding: who has which role; api/rbac.py reads it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pocket.api import checks
+from pocket.kinds.columns import AGE, NAME, Column
+from pocket.kinds.strategy import Strategy
+from pocket.objects import FieldError, Obj
+
+
+def _role(binding: Obj, _: datetime) -> str:
+    return f"{binding['roleRef']['kind']}/{binding['roleRef']['name']}"
+
+
+def _changes(new: Obj, old: Obj) -> list[FieldError]:
+    return checks.same(new, old, "roleRef")
+
+
+STRATEGY = Strategy("RoleBinding", changes=_changes, columns=(NAME, Column("Role", _role), AGE))
