@@ -17,7 +17,7 @@ from pathlib import Path
 from aiohttp import web
 
 from pocket import sockets
-from pocket.api import containers, errors, podstreams, spdy, upgrade
+from pocket.api import containers, errors, forwardchannels, podstreams, spdy, upgrade
 from pocket.api.contracts import Address, PodRuntime
 from pocket.api.registry import Registry
 from pocket.api.target import Target
@@ -44,6 +44,10 @@ class PortForward:
         pod, version = self._registry.get(target), self._registry.store.version
         containers.refuse_forward(pod)
         wanted = upgrade.wanted(request)
+        if wanted == "websocket" and forwardchannels.is_wanted(request):
+            with podstreams.registered(self._streams):
+                gone = podstreams.removed(self._registry.store, pod, version)
+                return await forwardchannels.serve(request, pod, self._runtime, gone)
         if wanted == "websocket":
             async with upgrade.websocket(request, TUNNEL) as (pipe, response):
                 if pipe is not None:

@@ -26,6 +26,7 @@ from pocket.api.logs import Logs
 from pocket.api.metrics import Metrics
 from pocket.api.openapi import Documents
 from pocket.api.portforward import PortForward
+from pocket.api.proxying import Proxying
 from pocket.api.rbac import Access, Request, User
 from pocket.api.registry import Registry
 from pocket.api.resources import Resources
@@ -73,6 +74,7 @@ class _Server:
         self._exec = Exec(registry, runtime, self._streams)
         self._attach = Attach(registry, runtime, self._logs, self._streams)
         self._metrics = Metrics(registry, runtime)
+        self._proxying = Proxying(registry, runtime, self._streams)
         self._forward = PortForward(registry, runtime, self._streams)
 
     async def stop(self, _: web.Application) -> None:
@@ -130,6 +132,8 @@ class _Server:
                 return await self._exec.handle(request, target)
             case "attach":
                 return await self._attach.handle(request, target)
+            case "proxy":
+                return await self._proxying.handle(request, target)
             case "token":
                 return await self._token(request, target)
             case "portforward":

@@ -113,7 +113,6 @@ def _complete(service: Obj, store: Store) -> None:
 
 STRATEGY = Strategy(
     "Service",
-    lacks=("proxy",),
     name_rule=names.label_1035,
     fields=("spec.clusterIP", "spec.type"),
     prepare=_prepare,
