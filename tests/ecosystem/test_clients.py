@@ -1,3 +1,4 @@
+# mypy: ignore-errors
 """Client libraries of the ecosystem, unmodified, against pocket's API: each does what its users do with it first."""
 
 from __future__ import annotations
