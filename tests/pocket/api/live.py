@@ -232,7 +232,7 @@ def _template() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "store")
         store = Store(path)
-        bootstrap_objects(store, "an authority")
+        bootstrap_objects(store)
         store.close()
         return path.read_bytes()
 
