@@ -11,7 +11,8 @@ from pocket.objects import FieldError, Obj
 
 
 def _role(binding: Obj, _: datetime) -> str:
-    return f"{binding['roleRef']['kind']}/{binding['roleRef']['name']}"
+    role = binding.get("roleRef") or {}
+    return f"{role.get('kind', '')}/{role.get('name', '')}"
 
 
 def _changes(new: Obj, old: Obj) -> list[FieldError]:
