@@ -276,8 +276,8 @@ def test_a_part_that_does_not_start_is_told_with_its_log(tmp_path: Path) -> None
 
 
 def test_a_home_that_cannot_be_made(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    made = Pocket(tmp_path / "file", *free_port_base())
+    (tmp_path / "home").write_text("a file, where a folder should be")
+    made = Pocket(tmp_path, *free_port_base())
     done = made.run("start", check=False)
     assert done.returncode == 1
     assert "Set POCKET_HOME to a folder of yours" in done.stderr
