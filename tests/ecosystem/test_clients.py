@@ -86,7 +86,9 @@ def test_kr8s(cluster: Cluster) -> None:
 
 
 def test_lightkube(cluster: Cluster) -> None:
-    lightkube = pytest.importorskip("lightkube", reason="lightkube is not installed")
+    # lightkube-models alone, which other tests use, brings a package of that name without the client.
+    pytest.importorskip("lightkube.generic_resource", reason="lightkube is not installed")
+    import lightkube
     from lightkube.generic_resource import create_namespaced_resource
     from lightkube.models.meta_v1 import ObjectMeta
     from lightkube.resources.core_v1 import ConfigMap

@@ -178,6 +178,6 @@ def pages(browser: Browser, open_page: Callable[[Page], P]) -> Iterator[Callable
     yield make
     for context in contexts:
         context.close()
-    assert elsewhere == []
+    assert elsewhere == [], elsewhere
     unexpected = [text for page, text in errors if not any(part in text for part in page.expected_errors)]
-    assert unexpected == []
+    assert unexpected == [], unexpected

@@ -85,8 +85,9 @@ def test_who_was_not_let_in_gets_to_the_other_one(old: Server) -> None:
                 for _ in range(8)
             ]
             old.close()
-            for client in clients:
+            for _ in clients:  # all of them, for nobody knows whose turn it is
                 new.accept()
+            for client in clients:
                 with await client as connection:
                     assert await asyncio.to_thread(connection.recv, 3) == b"new"
         finally:
