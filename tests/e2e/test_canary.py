@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -15,7 +18,7 @@ import pytest
 
 from tests.e2e.cluster import NAMESPACE, Cluster
 from tests.e2e.load import Load
-from tests.e2e.test_switch import set_percent_error
+from tests.e2e.test_switch import kill_control, set_percent_error
 
 ANNOTATION = "c756.io/canary"
 CLIENTS, PAUSE = 60, 1.0  # about 60 requests per second, fewer on a busy machine
@@ -23,9 +26,12 @@ QUICK = ("--steps", "20,100", "--every", "10s", "--look", "5s", "--max-errors", 
 ANY_TIME = ("--max-p99", "off")  # a busy machine makes one pod slower than the other
 LIMIT = 300.0  # seconds for one canary, on a busy machine
 
+LONG = pytest.mark.skipif(not os.environ.get("C756_LONG"), reason="the long form, minutes more: C756_LONG=1")
+
 MISBEHAVES = {
     "slow": "    import time; time.sleep(0.1)\n",
     "crash": "    import os; os._exit(1)\n",
+    "hang": "    import time; time.sleep(25)\n",
 }
 """What each read of a song does first."""
 
@@ -98,14 +104,14 @@ def state(cluster: Cluster) -> dict[str, Any] | None:
     return None
 
 
-def until_judging(cluster: Cluster, process: subprocess.Popen[str]) -> None:
-    """Waits until version 2 has traffic."""
+def until_judging(cluster: Cluster, process: subprocess.Popen[str], verdict: bool = False) -> dict[str, Any]:
+    """Waits until version 2 has traffic, and with `verdict` until there was a look."""
     end = time.monotonic() + LIMIT
     while time.monotonic() < end:
         assert process.poll() is None, process.communicate()[0]
         found = state(cluster)
-        if found and found["weight"]:
-            return
+        if found and found["weight"] and (found["verdict"] or not verdict):
+            return found
         time.sleep(0.3)
     raise AssertionError("no step began")
 
@@ -172,6 +178,7 @@ def test_an_equal_version_is_promoted_while_prometheus_is_away_and_others_are_re
     [
         ("slow", r"in the mean|P99 of v2"),
         ("crash", r"v2 fails|no pod of v2 is ready|came back"),
+        pytest.param("hang", r"came back|no pod of v2 is ready|v2 fails", marks=LONG),
     ],
 )
 def test_a_version_that_misbehaves_is_rolled_back(cluster: Cluster, behaviour: str, words: str) -> None:
@@ -181,3 +188,70 @@ def test_a_version_that_misbehaves_is_rolled_back(cluster: Cluster, behaviour: s
     assert code == 1, said
     assert re.search(rf"worse: .*({words})", said), said
     clean(cluster, 0)
+
+
+@LONG
+def test_without_traffic_there_is_no_verdict(cluster: Cluster) -> None:
+    deploy(cluster)
+    done = cluster.run("tools/canary.sh", "v2", *QUICK, "--no-deploy", "--blind", "5s", check=False)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert re.search(r"no data: no (traffic|scrape)", done.stdout)
+    assert "could not judge" in done.stdout
+    clean(cluster, 0)
+
+
+@LONG
+def test_somebody_edits_the_weights(cluster: Cluster) -> None:
+    deploy(cluster)
+    with load(cluster), canary(cluster, "--no-deploy", "--header", "x-canary: yes", "--sticky", *ANY_TIME) as process:
+        until_judging(cluster, process)
+        cluster.kubectl("apply", "-f", "cluster/s2-vs-v2.yaml")
+        code, said = ended(process)
+    assert code == 3, said
+    assert "somebody changed the VirtualService" in said
+    clean(cluster, 10)
+
+
+@LONG
+def test_killed_gone_on_with_and_interrupted(cluster: Cluster) -> None:
+    deploy(cluster)
+    with load(cluster) as running:
+        with canary(cluster, "--no-deploy", "--every", "200s", *ANY_TIME) as process:
+            before = until_judging(cluster, process, verdict=True)
+            process.kill()
+        found = state(cluster)
+        assert found
+        assert found["pid"] == before["pid"]
+        assert cluster.run("tools/s2ver.sh", "v1", check=False).returncode != 0
+        with canary(cluster, "--no-deploy", "--every", "200s", *ANY_TIME) as process:
+            while (found := state(cluster)) and found["pid"] == before["pid"]:
+                assert process.poll() is None, process.communicate()[0]
+                time.sleep(0.3)
+            assert found
+            assert found["id"] == before["id"]
+            assert weights(cluster) == {20}
+            os.kill(process.pid, signal.SIGINT)
+            code, said = ended(process)
+    assert code == 1, said
+    assert "going on with it" in said
+    assert "rolled back" in said
+    assert running.answers.failed == {}, f"{running.answers.failed} of {running.answers.total}"
+    clean(cluster, 0)
+
+
+@LONG
+def test_a_cluster_that_goes_away_is_not_left_unsaid(cluster: Cluster) -> None:
+    deploy(cluster)
+    with load(cluster), canary(cluster, "--no-deploy", "--blind", "5s", "--every", "100s", *ANY_TIME) as process:
+        until_judging(cluster, process)
+        kill_control(cluster)
+        code, said = ended(process)
+    assert code == 3, said
+    assert "no data: the cluster does not answer" in said
+    assert "NOT rolled back" in said
+    cluster.run("make", "-f", "pocket.mak", "start")
+    assert weights(cluster) == {20}
+    assert "its process" in cluster.output("tools/canary.sh", "status")
+    cluster.run("tools/canary.sh", "abort")
+    clean(cluster, 0)
+    assert Path(cluster.env["KUBECONFIG"]).exists()
