@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROGRAM = r'''#!PYTHON -IS
-import fcntl, json, os, re, shlex, sys
+import fcntl, json, os, re, shlex, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # ^C ends it without a word of Python's
 HANGS = -1
 folder = os.path.dirname(os.path.abspath(__file__))
 name, arguments = os.path.basename(__file__), sys.argv[1:]
