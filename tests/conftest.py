@@ -44,6 +44,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.nodeid.startswith("tests/e2e/"))
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """What fails is told at once: a run that is ended before its summary has then said why."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        said = f"\n{report.when} of {report.nodeid} failed:\n{report.longreprtext[-3000:]}"
+        print(said, file=sys.__stdout__, flush=True)
+
+
 # -- stand-ins --------------------------------------------------------------------------------------------------------
 
 _STAND_IN = """#!{python}

@@ -112,5 +112,6 @@ def check_questions(answer: dict[str, Any]) -> None:
     assert sum(parts) == pytest.approx(incoming, abs=0.001)  # 5 and 6: it is the answer to 2
     v1, v2 = versions
     assert v1["in"]["failed"]["rate"] == 0
-    assert v2["in"]["failed"]["rate"] == pytest.approx(v2["notPassedOn"]["rejected"]["rate"])
+    assert {row["code"] for row in v2["codes"] if row["from"] == "gateway"} == {"200", "500"}, v2["codes"]
+    assert v2["in"]["failed"]["rate"] == pytest.approx(v2["notPassedOn"]["rejected"]["rate"]), v2
     assert v2["out"]["total"]["rate"] < 0.9 * v2["in"]["gateway"]["rate"], "what is rejected does not go on"
