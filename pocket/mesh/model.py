@@ -152,6 +152,16 @@ Resource = dict[str, Any]
 """One Envoy resource (a Listener, a Cluster ...) in the JSON form of Envoy's v3 API."""
 
 
+class Joined(dict[str, Resource]):
+    """Resources by name, of which some are shared with other proxies: whoever encodes them does so part by part."""
+
+    def __init__(self, *parts: Mapping[str, Resource]) -> None:
+        super().__init__()
+        for part in parts:
+            self.update(part)
+        self.parts = parts
+
+
 @dataclass(frozen=True)
 class EnvoyConfig:
     """The dynamic configuration of one proxy: each kind by the resource's name.

@@ -121,9 +121,8 @@ def protocol_of(name: str | None, app_protocol: str | None) -> Protocol:
 def registry(snapshot: Snapshot, namespace: str) -> tuple[MeshService, ...]:
     """Every service that a proxy in `namespace` can see, sorted by host."""
     found: dict[str, MeshService] = {}
-    for obj in snapshot.services:
-        if visible(_service_exports(obj), obj["metadata"].get("namespace") or "default", namespace):
-            service = _from_service(obj, snapshot)
+    for exports, service in snapshot.once("services", lambda: _services(snapshot)):
+        if visible(exports, service.namespace, namespace):
             found[service.host] = service
     entries = _entry_services(snapshot, namespace)
     for host in sorted(entries.keys() - found.keys()):
@@ -134,11 +133,18 @@ def registry(snapshot: Snapshot, namespace: str) -> tuple[MeshService, ...]:
 
 def services_of(snapshot: Snapshot, labels: Mapping[str, str], namespace: str) -> list[Obj]:
     """The Services that select a pod, by name."""
-    return [
-        obj
-        for obj in sorted(snapshot.services, key=name_of)
-        if obj["metadata"].get("namespace") == namespace and matches(obj["spec"].get("selector"), labels)
-    ]
+
+    def arranged() -> dict[str, list[Obj]]:
+        by_namespace: dict[str, list[Obj]] = {}
+        for obj in sorted(snapshot.services, key=name_of):
+            by_namespace.setdefault(obj["metadata"].get("namespace") or "", []).append(obj)
+        return by_namespace
+
+    def find() -> list[Obj]:
+        known = snapshot.once("services by namespace", arranged).get(namespace, ())
+        return [obj for obj in known if matches(obj["spec"].get("selector"), labels)]
+
+    return snapshot.once(("services of", namespace, frozenset(labels.items())), find)
 
 
 def target_port(port: Mapping[str, object], port_names: Mapping[str, int]) -> int | None:
@@ -173,6 +179,11 @@ def _kubernetes_forms(name: str, own: str, namespace: str) -> list[str]:
 def _service_exports(obj: Obj) -> list[str]:
     annotation = (obj["metadata"].get("annotations") or {}).get(EXPORT_TO) or ""
     return [part.strip() for part in annotation.split(",") if part.strip()]
+
+
+def _services(snapshot: Snapshot) -> list[tuple[list[str], MeshService]]:
+    """Every Service, with the namespaces that may see it."""
+    return [(_service_exports(obj), _from_service(obj, snapshot)) for obj in snapshot.services]
 
 
 def _from_service(obj: Obj, snapshot: Snapshot) -> MeshService:
@@ -217,11 +228,19 @@ def _pods(spec: Obj, port: Obj, namespace: str, snapshot: Snapshot) -> list[Addr
 
 
 def _selected(selector: Mapping[str, str] | None, namespace: str, snapshot: Snapshot) -> list[PodEndpoint]:
-    return [
-        pod
-        for pod in sorted(snapshot.endpoints, key=lambda pod: (pod.namespace, pod.name))
-        if pod.namespace == namespace and matches(selector, pod.labels)
-    ]
+    if not selector:
+        return []
+
+    def arranged() -> dict[tuple[str, str, str], list[PodEndpoint]]:
+        by_label: dict[tuple[str, str, str], list[PodEndpoint]] = {}
+        for pod in sorted(snapshot.endpoints, key=lambda pod: (pod.namespace, pod.name)):
+            for key, value in pod.labels.items():
+                by_label.setdefault((pod.namespace, key, value), []).append(pod)
+        return by_label
+
+    known = snapshot.once("pods by label", arranged)
+    key, value = next(iter(selector.items()))
+    return [pod for pod in known.get((namespace, key, value), ()) if matches(selector, pod.labels)]
 
 
 def _manual(name: str, namespace: str, port: Obj, snapshot: Snapshot) -> list[Address]:

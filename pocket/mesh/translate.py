@@ -11,7 +11,7 @@ from pocket.mesh.clusters import inbound_clusters, outbound_clusters, split, sub
 from pocket.mesh.delegates import with_delegates
 from pocket.mesh.gateways import all_gateway_routes
 from pocket.mesh.listeners import listeners
-from pocket.mesh.model import EnvoyConfig, Proxy, Resource, Snapshot
+from pocket.mesh.model import EnvoyConfig, Joined, Proxy, Resource, Snapshot
 from pocket.mesh.outbound import outbound_routes
 from pocket.mesh.registry import registry
 from pocket.mesh.view import View
@@ -63,7 +63,8 @@ class Translation:
         wanted = _routes_of(made)  # Envoy never asks for others, and so would never say that it has them
         if not routes.keys() <= wanted:
             routes = {name: route for name, route in routes.items() if name in wanted}
-        return EnvoyConfig(_by_name(made), {**shared.clusters, **_by_name(own)}, shared.endpoints, routes)
+        clusters = Joined(shared.clusters, _by_name(own))
+        return EnvoyConfig(_by_name(made), clusters, shared.endpoints, routes)
 
     def _class_of(self, proxy: Proxy, snapshot: Snapshot) -> _Outbound:
         labels = (
@@ -86,8 +87,7 @@ class Translation:
 
 def _counted_bytes(proxy: Proxy, view: View) -> list[Resource]:
     """The clusters whose statistics say who sends: those that carry TCP."""
-    services = [service for service in view.services if any(not port.is_http for port in service.ports)]
-    made = outbound_clusters(proxy, services, view.destination_rule, view.snapshot.secrets)
+    made = outbound_clusters(proxy, view.tcp_services, view.destination_rule, view.snapshot.secrets)
     return [cluster for cluster in made if "alt_stat_name" in cluster]
 
 

@@ -49,6 +49,8 @@ class Tunnels:
 
 def substitute_targets(view: View) -> dict[str, Resource]:
     """Where each substitute's listener leads, by name: to the substitute, unless a VirtualService says otherwise."""
+    if not view.proxy.substitutes:
+        return {}
     tunnels = Tunnels(view)
     out = {}
     for substitute in view.proxy.substitutes:

@@ -28,6 +28,11 @@ class View:
         return {service.host: service for service in self.services}
 
     @cached_property
+    def tcp_services(self) -> list[MeshService]:
+        """Those with a port that carries something else than HTTP."""
+        return [service for service in self.services if any(not port.is_http for port in service.ports)]
+
+    @cached_property
     def _rules(self) -> DestinationRules:
         return self.snapshot.once("rules", lambda: DestinationRules(self.snapshot.destination_rules))
 
@@ -48,9 +53,13 @@ class View:
         """The VirtualServices for `mesh` or for `ns/gateway` that the proxy may see: private ones, those exported to
         its namespace, public ones, and of each kind the oldest first."""
         namespace = self.proxy.namespace
-        seen = [obj for obj in self.snapshot.virtual_services if exported(obj, namespace)]
-        found = [obj for obj in seen if gateway in bound_gateways(obj)]
-        return sorted(found, key=lambda obj: (export_rank(obj, namespace), oldest_first(obj)))
+
+        def find() -> list[Obj]:
+            seen = [obj for obj in self.snapshot.virtual_services if exported(obj, namespace)]
+            found = [obj for obj in seen if gateway in bound_gateways(obj)]
+            return sorted(found, key=lambda obj: (export_rank(obj, namespace), oldest_first(obj)))
+
+        return self.snapshot.once(("virtual services", namespace, gateway), find)
 
     def _hash(self, service: MeshService, subset: str, port: int | None) -> Mapping[str, Any] | None:
         """The `consistentHash` of a destination: the subset's before the whole service's, of each the port's first."""

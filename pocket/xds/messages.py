@@ -18,7 +18,7 @@ from typing import Any
 from google.protobuf import json_format, symbol_database
 from google.protobuf.message import Message
 
-from pocket.mesh.model import Resource
+from pocket.mesh.model import Joined, Resource
 
 PREFIX = "type.googleapis.com/"
 
@@ -65,6 +65,11 @@ class Encoder:
 
         Raises ValueError where one is no such message: a fault of pocket's.
         """
+        if isinstance(resources, Joined):  # what several Envoys share is looked at once
+            joined: dict[str, Wire] = {}
+            for part in resources.parts:
+                joined.update(self.wires(kind, part))
+            return joined
         found = self._seen.get(id(resources))
         if found is None:
             made = {name: self._wire(kind, resource) for name, resource in resources.items()}

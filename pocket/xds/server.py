@@ -63,9 +63,10 @@ class Server:
 
     def put(self, proxy: str, configuration: Configuration) -> bool:
         """What an Envoy shall have from now on, be it connected or not. Is that anything new?"""
-        if self._wanted.get(proxy) == configuration:
+        before = self._wanted.get(proxy)
+        if before == configuration:
             return False
-        self._wanted[proxy] = configuration
+        configuration = self._wanted[proxy] = configuration.after(before)
         if connection := self.connections.get(proxy):
             connection.stream.want(configuration)
             connection.wake.set()

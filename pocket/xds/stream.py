@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from pocket.xds.messages import CLUSTER, ENDPOINT, LISTENER, ROUTE, Wire
 
@@ -27,13 +26,22 @@ class Configuration:
 
     resources: Mapping[str, Mapping[str, Wire]]
 
-    @cached_property
-    def versions(self) -> Mapping[str, str]:
-        """Of each type as a whole: what `istioctl proxy-status` compares."""
-        return {
-            kind: _digest({name: wire.version for name, wire in resources.items()})
-            for kind, resources in self.resources.items()
-        }
+    _versions: dict[str, str] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    def version(self, kind: str) -> str:
+        """Of a type as a whole: what `istioctl proxy-status` compares."""
+        if kind not in self._versions:
+            self._versions[kind] = _digest({name: wire.version for name, wire in self.of(kind).items()})
+        return self._versions[kind]
+
+    def after(self, before: Configuration | None) -> Configuration:
+        """The same, with what is as it was before in the very place where it was: nobody needs to compare it again."""
+        if before is None:
+            return self
+        kept = {kind: new if before.of(kind) != new else before.of(kind) for kind, new in self.resources.items()}
+        made = Configuration(kept)
+        made._versions.update((kind, v) for kind, v in before._versions.items() if kept.get(kind) is before.of(kind))
+        return made
 
     def of(self, kind: str) -> Mapping[str, Wire]:
         return self.resources.get(kind, _NONE)
@@ -207,7 +215,10 @@ class Stream:
 
     def _break(self, wanted: Configuration) -> tuple[bool, list[Response]]:
         def gone(kind: str) -> list[str]:
-            return [name for name in self._kinds[kind].has if name not in wanted.of(kind)]
+            state, needed = self._kinds[kind], wanted.of(kind)
+            if state.complete is needed and len(state.has) == len(needed):
+                return []
+            return [name for name in state.has if name not in needed]
 
         endpoints = self._kinds[ENDPOINT]
         lacking = endpoints.lacks(wanted.of(ENDPOINT), self._refused(CLUSTER))
@@ -238,7 +249,7 @@ class Stream:
         self._count += 1
         resources = {name: wanted.of(kind)[name] for name in together}
         state.told = True
-        state.flight = Response(kind, str(self._count), wanted.versions.get(kind, ""), resources, removed)
+        state.flight = Response(kind, str(self._count), wanted.version(kind), resources, removed)
         return state.flight
 
 

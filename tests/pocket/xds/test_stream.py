@@ -219,7 +219,7 @@ def test_the_version_of_a_type_is_that_of_its_resources() -> None:
     stream = Stream()
     envoy = Envoy(stream)
     envoy.settle(FIRST)
-    assert stream.version(ROUTE) == FIRST.versions[ROUTE]
+    assert stream.version(ROUTE) == FIRST.version(ROUTE)
     changed = configuration({"a": "1"}, {"a": "1"}, {"in": "1"}, {"in": "2"})
-    assert stream.version(ROUTE) != changed.versions[ROUTE]
-    assert stream.version(CLUSTER) == changed.versions[CLUSTER]
+    assert stream.version(ROUTE) != changed.version(ROUTE)
+    assert stream.version(CLUSTER) == changed.version(CLUSTER)
