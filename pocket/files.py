@@ -1,4 +1,4 @@
-"""Writing a file in one piece."""
+"""Writing a file in one piece, and only where it belongs."""
 
 from __future__ import annotations
 
@@ -22,3 +22,15 @@ def write_private(path: Path, content: bytes) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+class Outside(Exception):
+    """A path leads out of the folder that it is to stay in; the message says which."""
+
+
+def within(folder: Path, path: Path) -> Path:
+    """Where `path` really is, links followed; it need not be there yet. Raises Outside unless it is in `folder`."""
+    real = path.resolve()
+    if not real.is_relative_to(folder.resolve()):
+        raise Outside(f"{path} leads out of {folder}")
+    return real

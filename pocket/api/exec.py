@@ -24,6 +24,7 @@ from pocket.api.channels import CLOSE, RESIZE, STDERR, STDIN, STDOUT
 from pocket.api.contracts import ExecContext, PodRuntime
 from pocket.api.registry import Registry
 from pocket.api.target import Target
+from pocket.files import Outside
 from pocket.objects import Obj, name_of
 
 _CHUNK = 32 * 1024  # bytes
@@ -76,8 +77,9 @@ class Exec:
             raise errors.ApiError(500, "InternalError", f"Internal error occurred: {error}") from None
         if context.root is not None:
             try:
-                options = dataclasses.replace(options, command=rootfs.command(context.root, options.command))
-            except rootfs.Outside as error:
+                command = rootfs.command(context.root, options.command, context.cwd)
+                options = dataclasses.replace(options, command=command)
+            except Outside as error:
                 raise errors.bad_request(str(error)) from None
         channels.refuse_others(request)
         socket, opened = await channels.accept(request)

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 
 from pocket.objects import FieldError
 
-_LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-_SUBDOMAIN = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
-_LABEL_1035 = re.compile(r"^[a-z]([-a-z0-9]*[a-z0-9])?$")
-_QUALIFIED = re.compile(r"^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$")
-_ENVIRONMENT = re.compile(r"^[!-<>-~][ -<>-~]*$")
-_CONFIG_KEY = re.compile(r"^[-._a-zA-Z0-9]+$")
-_PORT_NAME = re.compile(r"^(?=.*[a-z])(?!.*--)[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+_LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
+_SUBDOMAIN = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
+_LABEL_1035 = re.compile(r"^[a-z]([-a-z0-9]*[a-z0-9])?\Z")
+_QUALIFIED = re.compile(r"^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]\Z")
+_ENVIRONMENT = re.compile(r"^[!-<>-~][ -<>-~]*\Z")
+_CONFIG_KEY = re.compile(r"^[-._a-zA-Z0-9]+\Z")
+_PORT_NAME = re.compile(r"^(?=.*[a-z])(?!.*--)[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
 
 _SUBDOMAIN_TEXT = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
@@ -126,6 +126,20 @@ def annotation_entries(path: str, entries: Mapping[str, str] | None) -> list[Fie
     size = sum(len(key.encode()) + len(value.encode()) for key, value in (entries or {}).items())
     if size > 256 * 1024:
         found.append(FieldError(path, f"Too long: may not be more than {256 * 1024} bytes"))
+    return found
+
+
+def descending_path(path: str, value: str) -> list[FieldError]:
+    """A relative path without `..` (validateLocalDescendingPath)."""
+    found = [invalid(path, value, "must be a relative path")] if value.startswith("/") else []
+    return found + ([invalid(path, value, "must not contain '..'")] if ".." in value.split("/") else [])
+
+
+def local_path(path: str, value: str) -> list[FieldError]:
+    """As descending_path, and no name that a volume keeps for itself (ValidateLocalNonReservedPath)."""
+    found = descending_path(path, value)
+    if value.startswith("..") and not value.startswith("../"):
+        found.append(invalid(path, value, "must not start with '..'"))
     return found
 
 

@@ -31,12 +31,33 @@ def pod_spec(spec: Obj, path: str) -> list[FieldError]:
         sources = [key for key in volume if key != "name"]
         if len(sources) > 1:
             found.append(FieldError(f"{here}.{sources[1]}", "Forbidden: may not specify more than 1 volume type"))
+        found += _volume_paths(volume, here)
     found += checks.one_of(spec, "restartPolicy", path, ("Always", "OnFailure", "Never"))
     found += checks.one_of(spec, "dnsPolicy", path, ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"))
     found += checks.at_least(spec, "terminationGracePeriodSeconds", path, 0, checks.NON_NEGATIVE)
     found += checks.at_least(spec, "activeDeadlineSeconds", path, 1, "must be between 1 and 2147483647, inclusive")
     found += names.label_entries(f"{path}.nodeSelector", spec.get("nodeSelector"))
     return found
+
+
+def _volume_paths(volume: Obj, path: str) -> list[FieldError]:
+    """The files of a volume stay in it. The paths of the fields are the real server's, odd ones included."""
+    found: list[FieldError] = []
+    projected = (volume.get("projected") or {}).get("sources") or ()
+    places = [(f"{path}.projected.sources[{index}]", source) for index, source in enumerate(projected)]
+    for here, source in ((path, volume), *places):
+        for kind in ("secret", "configMap"):
+            for index, item in enumerate((source.get(kind) or {}).get("items") or ()):
+                found += _item_path(item, f"{here}.{kind}.items[{index}].path")
+        for item in (source.get("downwardAPI") or {}).get("items") or ():
+            found += _item_path(item, f"{here}.downwardAPI.path")
+        if token := source.get("serviceAccountToken"):
+            found += _item_path(token, f"{path}.projected.path")
+    return found
+
+
+def _item_path(item: Obj, path: str) -> list[FieldError]:
+    return names.local_path(path, item["path"]) if item.get("path") else [required(path)]
 
 
 def _container(container: Obj, path: str, volumes: set[Any]) -> list[FieldError]:
@@ -81,6 +102,7 @@ def _container(container: Obj, path: str, volumes: set[Any]) -> list[FieldError]
         elif mount["mountPath"] in mounts:
             found.append(invalid(f"{here}.mountPath", mount["mountPath"], "must be unique"))
         mounts.add(mount.get("mountPath"))
+        found += names.descending_path(f"{here}.subPath", mount.get("subPath") or "")
     for name in ("livenessProbe", "readinessProbe", "startupProbe"):
         if container.get(name):
             found += _probe(container[name], f"{path}.{name}", name != "readinessProbe")

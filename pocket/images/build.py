@@ -113,13 +113,23 @@ class _Builder:
             if single and (into_folder or (existing and existing.kind == "dir") or not target):
                 place = f"{target}/{name}".lstrip("/")
             self._put(tree, place, brought, copy)
+        for path, entry in tree.items():
+            if entry.kind == "link" and _real(tree, path) is None:
+                raise self._error(copy.line, f"/{path} is a link to {entry.content}: it leads out of the image")
 
     def _put(self, tree: Tree, place: str, brought: Tree, copy: Copy) -> None:
         for relative, entry in brought.items():
             path = f"{place}/{relative}".strip("/")
             if not path:
                 continue  # the root is there
-            self._folder(tree, path.rpartition("/")[0])
+            parent, _, name = path.rpartition("/")
+            real = _real(tree, parent)
+            if real is None:
+                raise self._error(copy.line, f"/{parent} is a link that leads out of the image, or round in circles")
+            path = f"{real}/{name}".lstrip("/")
+            self._folder(tree, real)
+            if real and tree[real].kind != "dir":
+                raise self._error(copy.line, f"/{real} is a {tree[real].kind} already, and cannot become a dir")
             if copy.mode is not None and entry.kind != "link":
                 entry = Entry(entry.kind, copy.mode, entry.content)
             old = tree.get(path)
@@ -201,3 +211,29 @@ class _Builder:
                 yield from self._walk(copy, path / entry, *below)
         else:
             raise self._error(copy.line, f"{name}: neither a file, a link nor a folder")
+
+
+_MOST_LINKS = 40  # followed for one path, as Linux does (path_resolution(7))
+
+
+def _real(tree: Tree, path: str) -> str | None:
+    """Where `path` leads within the image, every link followed; None where it leads out, or round in circles."""
+    waiting, found, followed = path.split("/")[::-1], list[str](), 0
+    while waiting:
+        part = waiting.pop()
+        if part in ("", "."):
+            continue
+        if part == "..":
+            if not found:
+                return None
+            found.pop()
+            continue
+        entry = tree.get("/".join([*found, part]))
+        if entry is None or entry.kind != "link":
+            found.append(part)
+            continue
+        followed += 1
+        if followed > _MOST_LINKS:
+            return None
+        waiting += entry.content.split("/")[::-1]
+    return "/".join(found)

@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,6 +26,7 @@ from typing import Any, Literal
 from pocket.files import write_private
 
 _PREFIX = "sha256:"
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _CHUNK = 1 << 20
 
 
@@ -90,7 +92,7 @@ class ImageStore:
         if reference.startswith(_PREFIX):
             digest = reference
         if digest:
-            if not digest.startswith(_PREFIX) or not self._manifest(digest).exists():
+            if not _DIGEST.fullmatch(digest) or not self._manifest(digest).exists():
                 raise ImageUnknown(f'image "{reference}" is not there: no image with that digest was built (or kept)')
             return digest
         path = self._tag(normal(reference))
@@ -111,9 +113,12 @@ class ImageStore:
         entries = self._read(digest)["entries"]
         target.mkdir(parents=True)
         folders: list[tuple[Path, int]] = []
+        links = {name for name, entry in entries.items() if entry["kind"] == "link"}
         for name in sorted(entries):
             entry = Entry(**entries[name])
             path = target / name
+            if os.path.dirname(name) in links:  # as images had them that pocket built before it refused such a COPY
+                raise OSError(f"{digest}: {name} lies behind a link of the image: build it again")
             if entry.kind == "dir":
                 path.mkdir(exist_ok=True)
                 folders.append((path, entry.mode))

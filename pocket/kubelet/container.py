@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pocket import logtimes, processes
-from pocket.files import write_private
+from pocket.files import Outside, within, write_private
 from pocket.images.store import ImageStore, ImageUnknown
 from pocket.kubelet import probes, times, volumes
 from pocket.kubelet.environment import ConfigError, command_of
@@ -241,10 +241,18 @@ class Container:
         env = host.environment(self.spec, config.env)
         env.update(self._own_folders())
         argv = command_of(self.spec, config.entrypoint, config.cmd, env)
-        workdir = self.rootfs / str(self.spec.get("workingDir") or config.workdir).lstrip("/")
-        workdir.mkdir(parents=True, exist_ok=True)
+        workdir = self._workdir(str(self.spec.get("workingDir") or config.workdir))
         env = {name: inside(self.rootfs, value) for name, value in env.items()}
         return Launch([inside(self.rootfs, word) for word in argv], workdir, env)
+
+    def _workdir(self, asked: str) -> Path:
+        """The folder in which the process starts, made if it is not there. Raises ConfigError and OSError."""
+        path = Path(f"{self.rootfs}{os.path.normpath(f'/{asked}')}")  # `..` ends at the root, as in a container
+        try:
+            within(self._host.folder, path).mkdir(parents=True, exist_ok=True)
+        except Outside:
+            raise ConfigError(f"workingDir {asked}: leads out of the pod") from None
+        return path
 
     def _checkout(self, digest: str) -> None:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)

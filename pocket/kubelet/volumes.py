@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pocket.files import write_private
+from pocket.files import Outside, within, write_private
 from pocket.kubelet.environment import (
     ConfigError,
     Find,
@@ -34,7 +34,7 @@ def prepare(pod: Obj, folder: Path, find: Find, account: Mapping[str, bytes]) ->
             continue
         files = dict(_files(pod, volume, find, account))
         for relative, content in files.items():
-            _write(place / relative, content)
+            _write(place, relative, content)
         for path in sorted(place.rglob("*")):
             if not path.is_dir() and str(path.relative_to(place)) not in files:
                 path.unlink()
@@ -48,7 +48,12 @@ def mount(pod: Obj, container: Obj, volumes: Path, rootfs: Path) -> None:
             raise ConfigError(f'volumeMounts: the pod has no volume "{entry["name"]}"')
         source = volumes / entry["name"]
         if entry.get("subPath"):
-            source = source / entry["subPath"]
+            try:
+                source = within(source, source / entry["subPath"])
+            except Outside:  # a link that a container has put there: the kubelet's words
+                name, owner = entry["name"], container.get("name")
+                message = f'failed to prepare subPath for volumeMount "{name}" of container "{owner}"'
+                raise ConfigError(message) from None
             if not source.exists():
                 source.mkdir(parents=True)
         link_in(rootfs, str(entry["mountPath"]), source)
@@ -57,7 +62,12 @@ def mount(pod: Obj, container: Obj, volumes: Path, rootfs: Path) -> None:
 def link_in(rootfs: Path, mount_path: str, source: Path) -> None:
     """Have `source` appear at `mount_path` of the container. Raises ConfigError."""
     path = Path(os.path.normpath(rootfs / mount_path.lstrip("/")))
-    if path == rootfs or rootfs not in path.parents:
+    try:
+        within(rootfs.parent.parent, path.parent)  # the pod's folder: below another mount is in one of its volumes
+        inside = rootfs in path.parents
+    except Outside:
+        inside = False
+    if not inside:
         raise ConfigError(f"mountPath {mount_path}: pocket cannot mount there")
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_symlink() or path.is_file():
@@ -133,10 +143,13 @@ def _downward(pod: Obj, item: Obj) -> str:
     raise ConfigError(f'resourceFieldRef: no container "{reference.get("containerName")}"')
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(place: Path, relative: str, content: bytes) -> None:
     """Readable by the owner alone; a reader sees the old content or the new one."""
-    if os.pardir in path.parts:
-        raise ConfigError(f"{path}: must not contain ..")
-    if path.is_file() and path.read_bytes() == content:
+    path = place / relative
+    try:
+        within(place, path.parent)
+    except Outside:  # the API refuses such a path; here a container has put a link into its volume
+        raise ConfigError(f"{relative}: leads out of the volume") from None
+    if path.is_file() and not path.is_symlink() and path.read_bytes() == content:
         return
     write_private(path, content)

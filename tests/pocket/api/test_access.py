@@ -122,3 +122,19 @@ def test_what_a_rule_covers(rule: Obj, request_: dict[str, str], allowed: bool) 
     whole = {"apiGroups": [""], "verbs": ["get"], **rule}
     assert rbac.covers(whole, rbac.Request("get", **request_)) is allowed
     assert rbac.covers({**whole, "verbs": ["list"]}, rbac.Request("get", **request_)) is False
+
+
+def test_no_token_of_a_pod_reads_secrets(cluster: Cluster) -> None:
+    """Not its own account's, not another's, not by watching, and not with the roles that only look (`view`)."""
+    cluster.kubectl("create", "secret", "generic", "hush", "--from-literal=password=x")
+    cluster.kubectl("create", "clusterrolebinding", "see", "--clusterrole=view", "--serviceaccount=default:default")
+    one = "/api/v1/namespaces/default/secrets/hush"
+    for path in (one, "/api/v1/secrets", "/api/v1/namespaces/default/secrets?watch=1&timeoutSeconds=1"):
+        refused = as_account(cluster, "GET", path)
+        assert refused.status == 403, path
+        assert set(refused.json) == {"apiVersion", "kind", "metadata", "status", "message", "reason", "details", "code"}
+    assert as_account(cluster, "DELETE", one).status == 403
+    token = "/api/v1/namespaces/default/serviceaccounts/default/token"
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    assert as_account(cluster, "POST", token, body).status == 403
+    assert cluster.request("GET", one).status == 200

@@ -593,7 +593,13 @@ def test_cp_of_absolute_paths(cluster: Cluster, tmp_path: Path, kubectl: Path) -
     cluster.kubectl("cp", str(tmp_path / "all"), "web:/code/copy", path=kubectl)
     assert (root / "code" / "copy" / "deep" / "more.py").read_text() == "more"
     said = cluster.kubectl("cp", str(tmp_path / "app.py"), "web:/nowhere/app.py", path=kubectl, fails=True)
-    assert "the container has no folder /nowhere of its own" in said
+    assert "the container has no /nowhere of its own" in said
+    before = sorted(root.parent.parent.rglob("*"))
+    away = f"web:{'../' * 20}var/x"
+    for way in ((away, str(tmp_path / "got")), (str(tmp_path / "app.py"), away)):
+        said = cluster.kubectl("cp", *way, path=kubectl, fails=True)
+        assert "of its own, and pocket neither reads nor writes the machine's" in said
+    assert sorted(root.parent.parent.rglob("*")) == before
 
 
 def test_attach_shows_what_is_written_from_now_on(cluster: Cluster) -> None:

@@ -275,3 +275,44 @@ def test_a_budget_has_one_bound() -> None:
         "spec": {"minAvailable": 1, "maxUnavailable": 1},
     }
     assert "cannot be both set" in found(budget)[0]
+
+
+_REFUSED = [
+    ("/abs", ["must be a relative path"]),
+    ("../x", ["must not contain '..'"]),
+    ("a/../../x", ["must not contain '..'"]),
+    ("/a/..", ["must be a relative path", "must not contain '..'"]),
+    ("..x", ["must not start with '..'"]),
+]
+
+
+@pytest.mark.parametrize(("value", "whys"), _REFUSED)
+def test_files_of_volumes_stay_in_them(value: str, whys: list[str]) -> None:
+    item = {"key": "k", "path": value}
+    field = {"path": value, "fieldRef": {"fieldPath": "metadata.name"}}
+    where = "spec.template.spec.volumes[0]"
+    for volume, path in (
+        ({"configMap": {"name": "c", "items": [item]}}, f"{where}.configMap.items[0].path"),
+        ({"secret": {"secretName": "c", "items": [item]}}, f"{where}.secret.items[0].path"),
+        ({"downwardAPI": {"items": [field]}}, f"{where}.downwardAPI.path"),
+        ({"projected": {"sources": [{}, {"secret": {"name": "c", "items": [item]}}]}},
+         f"{where}.projected.sources[1].secret.items[0].path"),
+        ({"projected": {"sources": [{"serviceAccountToken": {"path": value}}]}}, f"{where}.projected.path"),
+    ):  # fmt: skip
+        obj = deployment()
+        obj["spec"]["template"]["spec"]["volumes"] = [{"name": "data", **volume}]
+        assert found(obj) == [f'{path}: Invalid value: "{value}": {why}' for why in whys]
+
+
+@pytest.mark.parametrize(("value", "whys"), [case for case in _REFUSED if case[0] != "..x"])
+def test_a_sub_path_stays_in_its_volume(value: str, whys: list[str]) -> None:
+    obj = deployment()
+    container(obj)["volumeMounts"][0]["subPath"] = value
+    path = "spec.template.spec.containers[0].volumeMounts[0].subPath"
+    assert found(obj) == [f'{path}: Invalid value: "{value}": {why}' for why in whys]
+
+
+def test_a_newline_ends_no_name() -> None:
+    obj = deployment()
+    obj["metadata"]["name"] = "web\n"
+    assert found(obj)[0].startswith("metadata.name: Invalid value")

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from pocket.images import Build, DockerfileError, ImageStore, build
+from pocket.images.store import Config, Entry, ImageUnknown
 
 
 @pytest.fixture
@@ -109,6 +110,44 @@ def test_links_stay_links(builder: Builder, context: Path, tmp_path: Path) -> No
     (context / "data" / "link").symlink_to("a.csv")
     builder.store.checkout(builder("COPY data /"), tmp_path / "out")
     assert os.readlink(tmp_path / "out" / "link") == "a.csv"
+
+
+def test_files_behind_a_link_go_where_it_leads(builder: Builder, context: Path) -> None:
+    (context / "data" / "link").symlink_to("../real")
+    tree = builder.tree("COPY data /deep/data\nCOPY app.py /deep/data/link/x/")
+    assert tree["deep/real/x/app.py"] == "print('app')\n"
+
+
+@pytest.mark.parametrize("target", ["../..", "../../etc", "link"])
+def test_no_link_leads_out_of_the_image(builder: Builder, context: Path, tmp_path: Path, target: str) -> None:
+    (context / "data" / "link").symlink_to(target)
+    assert "Dockerfile:2: COPY: /d/link is a link to" in builder.error("COPY data /d\nCOPY app.py /d/link/evil")
+    (context / "data" / "link").unlink()
+    (context / "data" / "link").symlink_to("deep")  # harmless, until a second link makes it lead elsewhere
+    (context / "kit" / "deep").symlink_to("..")
+    (context / "kit" / "on").symlink_to("deep/../..")
+    assert "leads out of the image" in builder.error("COPY data /d\nCOPY kit /d")
+
+
+def test_a_file_is_no_folder(builder: Builder) -> None:
+    assert "/x is a file already, and cannot become a dir" in builder.error("COPY app.py /x\nCOPY app.py /x/y")
+
+
+def test_an_image_from_before_writes_nothing_behind_a_link(builder: Builder, context: Path, tmp_path: Path) -> None:
+    with builder.store.locked():
+        content = builder.store.add_file(context / "app.py")
+        entries = {"l": Entry("link", 0o777, ".."), "l/evil": Entry("file", 0o644, content)}
+        digest = builder.store.add_image("old:1", entries, Config())
+    with pytest.raises(OSError, match="l/evil lies behind a link of the image: build it again"):
+        builder.store.checkout(digest, tmp_path / "deep" / "out")
+    assert not (tmp_path / "deep" / "evil").exists()
+
+
+def test_a_digest_is_no_path(builder: Builder, tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text('{"config": {}}')
+    (tmp_path / "images" / "manifests").mkdir(parents=True)
+    with pytest.raises(ImageUnknown, match="no image with that digest"):
+        builder.store.resolve("sha256:../../x")
 
 
 def test_what_is_no_file_is_refused(builder: Builder, context: Path) -> None:

@@ -84,7 +84,10 @@ def test_changes_show_and_removed_keys_go(tmp_path: Path, cluster: Cluster) -> N
         ({"hostPath": {"path": "/"}}, 'volume "v0": hostPath: not supported by pocket'),
         ({"configMap": {"name": "none"}}, 'configmap "none" not found'),
         ({"secret": {"secretName": "s", "items": [{"key": "no", "path": "x"}]}}, "non-existent secret key: no"),
-        ({"configMap": {"name": "c", "items": [{"key": "a", "path": "../x"}]}}, r"must not contain \.\."),
+        ({"configMap": {"name": "c", "items": [{"key": "a", "path": "../x"}]}}, "leads out of the volume"),
+        ({"configMap": {"name": "c", "items": [{"key": "a", "path": "/x"}]}}, "leads out of the volume"),
+        ({"projected": {"sources": [{"serviceAccountToken": {"path": "/x"}}]}}, "leads out of the volume"),
+        ({"downwardAPI": {"items": [{"path": "/x", "fieldRef": {"fieldPath": "metadata.name"}}]}}, "leads out"),
         ({"projected": {"sources": [{"clusterTrustBundle": {}}]}}, "clusterTrustBundle: not supported"),
     ],
 )
@@ -120,10 +123,35 @@ def test_mounts(tmp_path: Path, cluster: Cluster) -> None:
     assert volumes.mounted_at(container, "/tmp") is None
 
 
-@pytest.mark.parametrize("path", ["/", "/../x"])
+@pytest.mark.parametrize("path", ["/", "/../x", "/away/x", "/away/deep/x"])
 def test_impossible_mounts(tmp_path: Path, path: str) -> None:
+    rootfs = tmp_path / "pod" / "web" / "rootfs"
+    rootfs.mkdir(parents=True)
+    (rootfs / "away").symlink_to(tmp_path)
     with pytest.raises(ConfigError, match="cannot mount there"):
-        volumes.link_in(tmp_path / "rootfs", path, tmp_path)
+        volumes.link_in(rootfs, path, tmp_path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["pod"]
+
+
+def test_links_that_a_container_puts_into_a_volume_are_not_followed_out_of_it(tmp_path: Path, cluster: Cluster) -> None:
+    there, outside = pod({"configMap": {"name": "c", "items": [{"key": "a", "path": "deep/a"}]}}), tmp_path / "outside"
+    outside.mkdir()
+    place = tmp_path / "volumes"
+    volumes.prepare(there, place, cluster, {})
+    (place / "v0" / "deep" / "a").unlink()
+    (place / "v0" / "deep" / "a").symlink_to(outside / "a")
+    volumes.prepare(there, place, cluster, {})
+    assert not (place / "v0" / "deep" / "a").is_symlink()
+    (place / "v0" / "deep" / "a").unlink()
+    (place / "v0" / "deep").rmdir()
+    (place / "v0" / "deep").symlink_to(outside)
+    with pytest.raises(ConfigError, match="leads out of the volume"):
+        volumes.prepare(there, place, cluster, {})
+    container = {"name": "app", "volumeMounts": [{"name": "v0", "mountPath": "/d", "subPath": "deep/x"}]}
+    message = 'failed to prepare subPath for volumeMount "v0" of container "app"'
+    with pytest.raises(ConfigError, match=message):
+        volumes.mount(there, container, place, tmp_path / "pod" / "web" / "rootfs")
+    assert list(outside.iterdir()) == []
 
 
 def test_unknown_volume(tmp_path: Path) -> None:
