@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 
 from aiohttp import web
 
@@ -21,9 +22,7 @@ from pocket.api.target import Target
 class Attach:
     """The subresource `attach` of pods."""
 
-    def __init__(
-        self, registry: Registry, runtime: PodRuntime, logs: Logs, streams: set[asyncio.Task[object]]
-    ) -> None:
+    def __init__(self, registry: Registry, runtime: PodRuntime, logs: Logs, streams: set[asyncio.Task[object]]) -> None:
         self._registry = registry
         self._runtime = runtime
         self._logs = logs
@@ -39,24 +38,24 @@ class Attach:
                 "a container's input is empty on pocket: attach without -i shows what it writes, "
                 "and `kubectl exec -it` starts a shell in it"
             )
-        channels.refuse_others(request)
         path = self._runtime.log_file(pod, container, previous=False)
         output = self._logs.from_now_on(path, pod, container, target)
-        socket, opened = await channels.accept(request)
-        if not opened:
-            return socket
+        async with channels.opened(request) as (connection, response):
+            if connection is not None:
+                with podstreams.registered(self._streams):
+                    await podstreams.until_one_ends(_carry(connection, output), _listen(connection))
+        return response
 
-        async def carry() -> None:
-            with contextlib.suppress(ConnectionError):
-                async for chunk in output:
-                    if chunk:
-                        await socket.send_bytes(bytes([channels.STDOUT]) + chunk)
-                await channels.finish(socket, channels.SUCCESS)
 
-        async def listen() -> None:
-            async for _ in socket:
-                pass  # until the client has gone: it has nothing to say
+async def _carry(connection: channels.Connection, output: AsyncIterator[bytes]) -> None:
+    with contextlib.suppress(ConnectionError):
+        async for chunk in output:
+            if chunk:
+                await connection.send(channels.STDOUT, chunk)
+        await channels.finish(connection, channels.SUCCESS)
 
-        with podstreams.registered(self._streams):
-            await podstreams.until_one_ends(carry(), listen())
-        return socket
+
+async def _listen(connection: channels.Connection) -> None:
+    """Until the client has gone: it has nothing to say."""
+    async for _ in connection.messages():
+        pass

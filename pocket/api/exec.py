@@ -1,4 +1,4 @@
-"""`kubectl exec`: a command in a container's files and environment, over a WebSocket."""
+"""`kubectl exec`: a command in a container's files and environment, its streams in a client's channels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
 from pocket import rootfs
 from pocket.api import channels, containers, errors, podstreams, prompt
@@ -50,7 +50,7 @@ class Options:
 class _Session:
     """One command and its connection."""
 
-    socket: web.WebSocketResponse
+    connection: channels.Connection
     options: Options
     process: asyncio.subprocess.Process
     terminal: int = -1  # our side of the terminal; -1 without
@@ -81,25 +81,23 @@ class Exec:
                 options = dataclasses.replace(options, command=command)
             except Outside as error:
                 raise errors.bad_request(str(error)) from None
-        channels.refuse_others(request)
-        socket, opened = await channels.accept(request)
-        if not opened:
-            return socket
-        with podstreams.registered(self._streams):
-            await self._run(socket, options, context, pod, version)
-        return socket
+        async with channels.opened(request) as (connection, response):
+            if connection is not None:
+                with podstreams.registered(self._streams):
+                    await self._run(connection, options, context, pod, version)
+        return response
 
     async def _run(
-        self, socket: web.WebSocketResponse, options: Options, context: ExecContext, pod: Obj, version: int
+        self, connection: channels.Connection, options: Options, context: ExecContext, pod: Obj, version: int
     ) -> None:
         """Start the command, carry its streams, tell how it ended; it does not outlive its pod.
 
         `version`: the store's when the pod was known to be there.
         """
         try:
-            session = await _start(socket, options, context, name_of(pod))
+            session = await _start(connection, options, context, name_of(pod))
         except OSError as error:
-            await channels.finish(socket, _not_started(options.command[0], error))
+            await channels.finish(connection, _not_started(options.command[0], error))
             return
         process = session.process
         ended = asyncio.ensure_future(process.wait())
@@ -111,10 +109,10 @@ class Exec:
             if ended.done():
                 # Children may hold the pipes open for long; what the command itself wrote is there at once.
                 await asyncio.wait(output, timeout=1.0) if output else None
-                await channels.finish(socket, _status_of(process.returncode or 0))
+                await channels.finish(connection, _status_of(process.returncode or 0))
             elif removed.done():
                 _kill(process, signal.SIGKILL)
-                await channels.finish(socket, _status_of(128 + signal.SIGKILL))
+                await channels.finish(connection, _status_of(128 + signal.SIGKILL))
         finally:
             for part in (*output, gone, removed):
                 part.cancel()
@@ -142,7 +140,7 @@ def _options(request: web.Request) -> Options:
     return options
 
 
-async def _start(socket: web.WebSocketResponse, options: Options, context: ExecContext, pod: str) -> _Session:
+async def _start(connection: channels.Connection, options: Options, context: ExecContext, pod: str) -> _Session:
     """Start the command in a session of its own. Raises OSError."""
     if not options.tty:
         process = await asyncio.create_subprocess_exec(
@@ -155,7 +153,7 @@ async def _start(socket: web.WebSocketResponse, options: Options, context: ExecC
             start_new_session=True,
             limit=_CHUNK,
         )
-        return _Session(socket, options, process)
+        return _Session(connection, options, process)
     ours, theirs = os.openpty()
     try:
         process = await asyncio.create_subprocess_exec(
@@ -173,7 +171,7 @@ async def _start(socket: web.WebSocketResponse, options: Options, context: ExecC
     finally:
         os.close(theirs)
     os.set_blocking(ours, False)
-    return _Session(socket, options, process, ours, [lambda: os.close(ours)])
+    return _Session(connection, options, process, ours, [lambda: os.close(ours)])
 
 
 def _outputs(session: _Session) -> list[Coroutine[Any, Any, None]]:
@@ -182,13 +180,13 @@ def _outputs(session: _Session) -> list[Coroutine[Any, Any, None]]:
         return [_from_terminal(session)]
     process = session.process
     pairs = ((STDOUT, process.stdout), (STDERR, process.stderr))
-    return [_from_pipe(session.socket, channel, pipe) for channel, pipe in pairs if pipe is not None]
+    return [_from_pipe(session.connection, channel, pipe) for channel, pipe in pairs if pipe is not None]
 
 
-async def _from_pipe(socket: web.WebSocketResponse, channel: int, pipe: asyncio.StreamReader) -> None:
+async def _from_pipe(connection: channels.Connection, channel: int, pipe: asyncio.StreamReader) -> None:
     with contextlib.suppress(ConnectionError):
         while chunk := await pipe.read(_CHUNK):
-            await socket.send_bytes(bytes([channel]) + chunk)
+            await connection.send(channel, chunk)
 
 
 async def _from_terminal(session: _Session) -> None:
@@ -207,7 +205,7 @@ async def _from_terminal(session: _Session) -> None:
                 return  # EIO: nobody has the terminal open any more
             if not chunk:
                 return
-            await session.socket.send_bytes(bytes([STDOUT]) + chunk)
+            await session.connection.send(STDOUT, chunk)
             readable.set()  # there may be more: a level-triggered reader would tell us, but only in the next round
     except ConnectionError:
         return
@@ -217,10 +215,7 @@ async def _from_terminal(session: _Session) -> None:
 
 async def _read_client(session: _Session) -> None:
     """Carry the client's input to the command; returns when the client has gone."""
-    async for message in session.socket:
-        if message.type is not WSMsgType.BINARY or not message.data:
-            continue
-        channel, data = message.data[0], message.data[1:]
+    async for channel, data in session.connection.messages():
         if channel == STDIN and session.options.stdin:
             await _to_command(session, data)
         elif channel == RESIZE and session.terminal >= 0:

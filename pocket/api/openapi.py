@@ -126,7 +126,9 @@ class Documents:
             },
         }
         methods = {"list": "get", "create": "post", "update": "put"}
-        return {
+        # Over all namespaces: `explain` of kubectl 1.27 looks only there.
+        everywhere = {f"{prefix}/{kind.plural}": {"get": offered[""]["list"]}} if "list" in kind.verbs else {}
+        return everywhere | {
             f"{base}{end}": {methods.get(verb, verb): found for verb, found in verbs.items() if verb in kind.verbs}
             for end, verbs in offered.items()
         }
@@ -160,7 +162,7 @@ class Documents:
         return name
 
 
-_FORMAT = "2"  # raise it when the documents change form
+_FORMAT = "3"  # raise it when the documents change form
 
 
 def _info() -> Obj:
