@@ -1,28 +1,22 @@
-"""kubectl of other versions: C756_KUBECTLS names them, separated as on the PATH."""
+"""kubectl of other versions than the project's: C756_KUBECTL names them (1.27 to 1.30, 1.32 and 1.37 were tried)."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from pathlib import Path
 
-import pytest
-
+from tests.ecosystem.programs import each
 from tests.pocket.api.live import Cluster
 from tests.pocket.api.running import running
 from tests.pocket.api.test_kubectl import DEPLOYMENT
 from tests.pocket.api.test_portforward import ask, local_port, server, upper
 
-KUBECTLS = [Path(name) for name in os.environ.get("C756_KUBECTLS", "").split(os.pathsep) if name]
 
-pytestmark = pytest.mark.skipif(not KUBECTLS, reason="C756_KUBECTLS names no kubectl of another version")
-
-
-@pytest.mark.parametrize("kubectl", KUBECTLS, ids=lambda path: path.name)
-def test_objects(cluster: Cluster, kubectl: Path) -> None:
+@each("kubectl", of_path=False)
+def test_objects(cluster: Cluster, program: Path) -> None:
     def run(*arguments: str, stdin: str | None = None, fails: bool = False) -> str:
-        return cluster.kubectl(*arguments, stdin=stdin, fails=fails, path=kubectl)
+        return cluster.kubectl(*arguments, stdin=stdin, fails=fails, path=program)
 
     assert "created" in run("apply", "-f", "-", stdin=DEPLOYMENT)
     assert "unchanged" in run("apply", "-f", "-", stdin=DEPLOYMENT)
@@ -47,21 +41,21 @@ def test_objects(cluster: Cluster, kubectl: Path) -> None:
     run("delete", "deploy", "web")
 
 
-@pytest.mark.parametrize("kubectl", KUBECTLS, ids=lambda path: path.name)
-def test_streams(cluster: Cluster, kubectl: Path, tmp_path: Path) -> None:
+@each("kubectl", of_path=False)
+def test_streams(cluster: Cluster, program: Path, tmp_path: Path) -> None:
     cluster.run_pod("web")
     folder = cluster.runtime.folder("web", "web")
     (folder / "current.log").write_text("a line\n")
-    assert cluster.kubectl("logs", "web", path=kubectl) == "a line\n"
-    command = cluster.command("exec", "-i", "web", "--", "sh", "-c", "cat; exit 7", kubectl=kubectl)
+    assert cluster.kubectl("logs", "web", path=program) == "a line\n"
+    command = cluster.command("exec", "-i", "web", "--", "sh", "-c", "cat; exit 7", kubectl=program)
     done = subprocess.run(command, input=b"typed\n", capture_output=True, timeout=60, check=False)
     assert (done.stdout, done.returncode) == (b"typed\n", 7), done.stderr
     (tmp_path / "there.txt").write_text("there")
-    cluster.kubectl("cp", str(tmp_path / "there.txt"), "web:there.txt", path=kubectl)
+    cluster.kubectl("cp", str(tmp_path / "there.txt"), "web:there.txt", path=program)
     assert (folder / "there.txt").read_text() == "there"
-    cluster.kubectl("cp", "web:there.txt", str(tmp_path / "back.txt"), path=kubectl)
+    cluster.kubectl("cp", "web:there.txt", str(tmp_path / "back.txt"), path=program)
     assert (tmp_path / "back.txt").read_text() == "there"
     with server(upper) as port:
         cluster.runtime.ports[8080] = "127.0.0.1", port
-        with running(cluster, "port-forward", "--address=127.0.0.1", "pod/web", ":8080", kubectl=kubectl) as command:
-            assert ask(local_port(command), b"hello") == b"HELLO"
+        with running(cluster, "port-forward", "--address=127.0.0.1", "pod/web", ":8080", kubectl=program) as forward:
+            assert ask(local_port(forward), b"hello") == b"HELLO"
