@@ -52,6 +52,7 @@ class MeshSync:
         self._done = 0
         self._lock = asyncio.Lock()
         self._pushed: dict[str, Proxy] = {}  # who had the last push
+        self._translation: Translation | None = None  # of the last push
         self._holds = Holds()
         self._report = Report(store, settings.home / "run" / "held.json")
         self._report.restore(self._holds)
@@ -59,9 +60,14 @@ class MeshSync:
         store.listen(self._heard)
 
     def prepare(self, proxy: Proxy) -> None:
-        """Have ready what an Envoy about to start will ask for. Raises OSError."""
-        objects = self._holds.effective(self._objects())
-        self._delivery.prepare(proxy, translate(snapshot_of(objects, self._pods.pod_endpoints()), proxy))
+        """Have ready what an Envoy about to start will ask for. Raises OSError.
+
+        The state of the last push will do: what is newer comes with the next one, which its pod waits for.
+        """
+        if self._translation is None:
+            objects = self._holds.effective(self._objects())
+            self._translation = Translation(snapshot_of(objects, self._pods.pod_endpoints()))
+        self._delivery.prepare(proxy, self._translation.of(proxy))
 
     async def sync(self) -> None:
         """Push the present state everywhere; returns when every Envoy has taken it (or has said why not: logged).
@@ -135,7 +141,7 @@ class MeshSync:
             self._delivery.forget(self._pushed[gone])
         self._pushed = {proxy.id: proxy for proxy in proxies}
         began = time.monotonic()
-        translation = Translation(snapshot)
+        translation = self._translation = Translation(snapshot)
         changed = self._delivery.write_all((proxy, translation.of(proxy)) for proxy in proxies)
         write_targets(self._settings, "sidecars.json", sidecar_targets(proxies))
         write_targets(

@@ -35,7 +35,12 @@ class Credential:
 
 
 def credential(secrets: Iterable[Obj], namespace: str, name: str) -> Credential | None:
-    """The Secret `name`, with the authority of NAME-cacert where it has none itself; None where there is neither."""
+    """The Secret `name`, with the authority of NAME-cacert where it has none itself; None where there is neither.
+
+    A Gateway of the Gateway API names it as `namespace/name`.
+    """
+    elsewhere, _, name = name.rpartition("/")
+    namespace = elsewhere or namespace
     found = {name_of(obj): obj for obj in secrets if obj["metadata"].get("namespace") == namespace}
     secret, authority = found.get(name), found.get(f"{name}-cacert")
     if secret is None and authority is None:

@@ -29,10 +29,15 @@ def concerns(match: Mapping[str, Any], proxy: Proxy, gateways: Set[str], port: i
     return not source or source == proxy.namespace
 
 
-def route_match(match: Mapping[str, Any] | None) -> Resource:
-    """Envoy's RouteMatch for an HTTPMatchRequest; None matches everything."""
+def route_match(match: Mapping[str, Any] | None, *, whole_segments: bool = False) -> Resource:
+    """Envoy's RouteMatch for an HTTPMatchRequest; None matches everything.
+
+    `whole_segments`: a prefix `/a` does not match `/ab`, as in the Gateway API.
+    """
     match = match or {}
     out: Resource = _path(match.get("uri"))
+    if whole_segments and out.get("prefix", "/") != "/":
+        out["path_separated_prefix"] = out.pop("prefix").removesuffix("/")
     if match.get("ignoreUriCase") and "safe_regex" not in out:
         out["case_sensitive"] = False
     headers = [_header(name, condition) for name, condition in sorted((match.get("headers") or {}).items())]

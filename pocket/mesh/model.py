@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, cast, get_args
 
-from pocket.objects import Obj
+from pocket.objects import Obj, kind_of
 
 T = TypeVar("T")
 
 LOCALHOST = "127.0.0.1"
 CLUSTER_DOMAIN = "cluster.local"
+GATEWAY_API = "gateway.networking.k8s.io"
 
 BOOTSTRAP_FILE = "bootstrap.json"
 """The file in a proxy's directory that Envoy is started with: `envoy -c bootstrap.json`, in that directory."""
@@ -136,6 +137,8 @@ class Snapshot:
     endpoints: tuple[PodEndpoint, ...] = ()
     manual_endpoints: tuple[Obj, ...] = ()
     secrets: tuple[Obj, ...] = ()  # certificates of Gateways and DestinationRules
+    gateway_api: tuple[Obj, ...] = ()  # all its kinds
+    namespaces: tuple[Obj, ...] = ()
     memo: dict[Any, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def once(self, key: Any, make: Callable[[], T]) -> T:
@@ -179,7 +182,7 @@ def snapshot_of(objects: Iterable[Obj], endpoints: Iterable[PodEndpoint]) -> Sna
     """Sort a heap of objects (say, everything in the store) into a Snapshot; other kinds are left out."""
     heaps: dict[str, list[Obj]] = {}
     for obj in objects:
-        heaps.setdefault(str(obj["kind"]), []).append(obj)
+        heaps.setdefault(kind_of(obj), []).append(obj)
     pods = tuple(endpoints)
     return Snapshot(
         services=tuple(heaps.get("Service", ())),
@@ -190,4 +193,6 @@ def snapshot_of(objects: Iterable[Obj], endpoints: Iterable[PodEndpoint]) -> Sna
         endpoints=pods,
         manual_endpoints=tuple(heaps.get("Endpoints", ())),
         secrets=tuple(heaps.get("Secret", ())),
+        gateway_api=tuple(obj for kind, heap in heaps.items() if kind.endswith(f".{GATEWAY_API}") for obj in heap),
+        namespaces=tuple(heaps.get("Namespace", ())),
     )

@@ -23,6 +23,9 @@ MESH = "mesh"
 
 ROOT_NAMESPACE = "istio-system"
 
+GATEWAY_SEMANTICS = ("internal.istio.io/route-semantics", "gateway")
+"""The annotation of a VirtualService that was an HTTPRoute: some fields mean something else there."""
+
 _DURATION = re.compile(r"(\d+(?:\.\d+)?|\.\d+)(ns|us|µs|ms|s|m|h)")
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -115,6 +118,12 @@ def visible(targets: Sequence[str] | None, own: str, namespace: str) -> bool:
     """Does `exportTo` of an object of the namespace `own` reach `namespace`?"""
     listed = targets or ["*"]
     return "*" in listed or ("~" not in listed and (namespace in listed or ("." in listed and own == namespace)))
+
+
+def is_gateway_api(virtual_service: Mapping[str, Any]) -> bool:
+    """Was it an HTTPRoute or GRPCRoute?"""
+    key, value = GATEWAY_SEMANTICS
+    return bool((virtual_service["metadata"].get("annotations") or {}).get(key) == value)
 
 
 def export_rank(obj: Mapping[str, Any], namespace: str) -> int:

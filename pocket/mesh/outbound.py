@@ -20,7 +20,15 @@ from typing import Any
 
 from pocket.mesh import telemetry
 from pocket.mesh.model import Resource
-from pocket.mesh.names import MESH, PASSTHROUGH, PASSTHROUGH_TCP, cluster_name, host_matches, most_specific
+from pocket.mesh.names import (
+    MESH,
+    PASSTHROUGH,
+    PASSTHROUGH_TCP,
+    cluster_name,
+    host_matches,
+    is_gateway_api,
+    most_specific,
+)
 from pocket.mesh.registry import MeshService, host_forms
 from pocket.mesh.routes import default_route, external_route, http_routes, tunnel_route
 from pocket.mesh.tunnels import Tunnels
@@ -123,6 +131,11 @@ class _Port:
         if self._number != _HTTP and not any(self._overlaps(host) for host in hosts_of(obj)):
             return None
         services = [service for service in services if self._is_http(service)]
+        if is_gateway_api(obj):  # only its owner, and who calls it, say how a service is reached
+            owner, caller = obj["metadata"]["namespace"], self._view.proxy.namespace
+            services, others = [one for one in services if owner in (one.namespace, caller)], []
+            if not services:
+                return None
         if not services and self._number != _HTTP:
             return None
         routes = http_routes(obj, self._view.context((MESH,), self._number))

@@ -6,6 +6,7 @@ leaves something open, the behaviour of Istio's own control plane is the model.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from pocket.mesh.names import (
     envoy_duration,
     external_cluster_name,
     fqdn,
+    is_gateway_api,
     seconds,
     typed,
 )
@@ -47,6 +49,9 @@ _PREVIOUS_PRIORITIES = {
         "envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig", update_frequency=2
     ),
 }
+UNKNOWN = "UnknownService"
+"""A cluster that is nowhere; Istio's name."""
+
 _MILLION = {"denominator": "MILLION"}
 _REDIRECTS = {
     301: "MOVED_PERMANENTLY",
@@ -87,10 +92,25 @@ def http_routes(virtual_service: Obj, context: Context) -> list[Resource]:
             if match is not None and not concerns(match, context.proxy, context.gateways, context.port, namespace):
                 continue
             route = _route(rule, match, namespace, context)
+            if is_gateway_api(virtual_service):
+                _as_gateway_api(route, rule, match)
             routes.append({**route, "metadata": {"filter_metadata": {"istio": source}}})
             if is_catch_all(routes[-1]):
                 return routes
     return routes
+
+
+def _as_gateway_api(route: Resource, rule: Mapping[str, Any], match: Mapping[str, Any] | None) -> None:
+    """What the Gateway API wants otherwise than Istio: prefixes of whole segments, and 500 for what is not there."""
+    route["match"] = route_match(match, whole_segments=True)
+    action = route.get("route")
+    if action is None:
+        return
+    action["cluster_not_found_response_code"] = "INTERNAL_SERVER_ERROR"
+    if (rule.get("rewrite") or {}).get("uri") == "/" and "prefix_rewrite" in action:  # the prefix goes away
+        del action["prefix_rewrite"]
+        prefix = re.escape(route["match"].get("path_separated_prefix", ""))
+        action["regex_rewrite"] = {"pattern": {"regex": f"^{prefix}(/?)(.*)"}, "substitution": r"/\2"}
 
 
 def default_route(service: MeshService, context: Context) -> Resource:
@@ -146,6 +166,8 @@ def destination_cluster(
 
     One that does not exist gives the name of a cluster that does not exist either: Envoy then answers 503, as in Istio.
     """
+    if not destination["host"]:  # a backend of the Gateway API that cannot be
+        return UNKNOWN
     number = (destination.get("port") or {}).get("number") or default
     host = service.alias_of if service and service.alias_of else fqdn(destination["host"], namespace)
     return cluster_name(number, destination.get("subset") or "", host)

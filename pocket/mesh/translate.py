@@ -9,6 +9,7 @@ from typing import Any
 
 from pocket.mesh.clusters import inbound_clusters, outbound_clusters, split, substitute_clusters
 from pocket.mesh.delegates import with_delegates
+from pocket.mesh.gatewayapi.convert import Converted, convert
 from pocket.mesh.gateways import all_gateway_routes
 from pocket.mesh.listeners import listeners
 from pocket.mesh.model import EnvoyConfig, Joined, Proxy, Resource, Snapshot
@@ -92,7 +93,19 @@ def _counted_bytes(proxy: Proxy, view: View) -> list[Resource]:
 
 
 def _merged(snapshot: Snapshot) -> Snapshot:
-    return replace(snapshot, virtual_services=with_delegates(snapshot.virtual_services))
+    """With nothing but Istio's own Gateways and VirtualServices, and these without delegates."""
+    converted = gateway_api(snapshot)
+    return replace(
+        snapshot,
+        gateways=(*snapshot.gateways, *converted.gateways),
+        virtual_services=(*with_delegates(snapshot.virtual_services), *converted.virtual_services),
+        gateway_api=(),
+    )
+
+
+def gateway_api(snapshot: Snapshot) -> Converted:
+    """What the objects of the Gateway API come to."""
+    return snapshot.once("gateway api", partial(convert, snapshot))
 
 
 def _routes_of(made: Iterable[Resource]) -> set[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pocket.mesh.destination_rules import DestinationRule, DestinationRules
 from pocket.mesh.model import Proxy, Snapshot
-from pocket.mesh.names import MESH, export_rank, exported, fqdn, gateway_name, oldest_first
+from pocket.mesh.names import MESH, export_rank, exported, fqdn, gateway_name, is_gateway_api, oldest_first
 from pocket.mesh.registry import MeshService
 from pocket.mesh.routes import Context
 from pocket.objects import Obj
@@ -54,10 +54,13 @@ class View:
         its namespace, public ones, and of each kind the oldest first."""
         namespace = self.proxy.namespace
 
+        def own(obj: Obj) -> bool:  # a route of the Gateway API that overrides what the service's owner says
+            return is_gateway_api(obj) and obj["metadata"]["namespace"] == namespace
+
         def find() -> list[Obj]:
             seen = [obj for obj in self.snapshot.virtual_services if exported(obj, namespace)]
             found = [obj for obj in seen if gateway in bound_gateways(obj)]
-            return sorted(found, key=lambda obj: (export_rank(obj, namespace), oldest_first(obj)))
+            return sorted(found, key=lambda obj: (export_rank(obj, namespace), not own(obj), oldest_first(obj)))
 
         return self.snapshot.once(("virtual services", namespace, gateway), find)
 

@@ -67,9 +67,16 @@ def main() -> None:
     istio = Path(modules["istio.io/api"]["Dir"])
     _write("istio.jsonl", _definitions([istio / "kubernetes/customresourcedefinitions.gen.yaml"]))
     gateway = Path(modules["sigs.k8s.io/gateway-api"]["Dir"])
-    _write("gateway-api.jsonl", _definitions(sorted((gateway / "config/crd/standard").glob("*.yaml"))))
+    _write("gateway-api.jsonl", _definitions(_gateway_api(gateway / "config/crd")))
     _write("monitoring.jsonl", _monitoring(modules[_OPERATOR]["Version"]))
     (HERE / "LICENSE").write_text((istio / "LICENSE").read_text())
+
+
+def _gateway_api(folder: Path) -> list[Path]:
+    """The standard channel; HTTPRoutes with what is experimental, for Istio honours `retry`, which is only there."""
+    experimental = "gateway.networking.k8s.io_httproutes.yaml"
+    standard = [path for path in sorted((folder / "standard").glob("*.yaml")) if path.name != experimental]
+    return [*standard, folder / "experimental" / experimental]
 
 
 def _modules() -> list[Json]:
