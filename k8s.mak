@@ -84,7 +84,10 @@ reinstate: check-cluster access deploy
 .PHONY: scratch
 scratch: answers
 	@echo "Emptying the namespace c756ns"
-	$(KC) delete virtualservices,gateways,destinationrules,serviceentries --all
+	$(KC) delete virtualservices.networking.istio.io,gateways.networking.istio.io,destinationrules,serviceentries --all
+	if [[ $$(kubectl api-resources --api-group=gateway.networking.k8s.io -o name) == *httproutes* ]]; then
+		$(KC) delete httproutes.gateway.networking.k8s.io --all
+	fi
 	$(KC) delete servicemonitors,horizontalpodautoscalers,poddisruptionbudgets --all
 	$(KC) delete jobs,deployments,services --all
 	$(KC) wait --for=delete pod --all --timeout=120s

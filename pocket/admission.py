@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from pocket.kubelet import supported
 from pocket.mesh import admission
+from pocket.mesh.gatewayapi import convert as gatewayapi
 from pocket.mesh.model import Snapshot
 from pocket.mesh.supported import SPECS
 from pocket.objects import FieldError, Obj, kind_of
@@ -28,7 +29,7 @@ class MeshAdmission:
 
     def honours(self, kind: str) -> bool:
         """Does the mesh, or the scraping, act on it?"""
-        return kind in SPECS
+        return kind in SPECS or kind in gatewayapi.KINDS
 
     def warnings(self, obj: Obj) -> list[str]:
         """What is accepted but probably not meant."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pocket.api.bootstrap import complete, ensure_namespace
-from pocket.objects import Obj
+from pocket.mesh.gatewayapi.refs import CONTROLLER
+from pocket.mesh.model import GATEWAY_API
+from pocket.objects import Obj, kind_of
 from pocket.settings import Settings
 from pocket.store import Store
 
@@ -70,6 +72,12 @@ def objects(settings: Settings) -> list[Obj]:
                 },
             },
         },
+        {
+            "apiVersion": f"{GATEWAY_API}/v1",
+            "kind": "GatewayClass",
+            "metadata": {"name": "istio"},
+            "spec": {"controllerName": CONTROLLER, "description": "The default Istio GatewayClass"},
+        },
         # The API server's own Service, which clients in a pod look for. Nothing listens at its cluster IP: pods find
         # the address in KUBERNETES_SERVICE_HOST.
         {
@@ -119,7 +127,7 @@ def ensure(store: Store, settings: Settings) -> None:
     for obj in objects(settings):
         obj = complete(store, obj)
         meta = obj["metadata"]
-        old = store.find(obj["kind"], meta["namespace"], meta["name"])
+        old = store.find(kind_of(obj), meta.get("namespace"), meta["name"])
         if old is None:
             store.create(obj)
         elif obj["kind"] in ("Service", "Endpoints"):

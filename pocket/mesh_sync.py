@@ -10,6 +10,7 @@ from typing import Protocol
 
 from pocket.mesh.admin import Dead, validate
 from pocket.mesh.deliver import Delivery, NotAcknowledged, Refused
+from pocket.mesh.gatewayapi import convert as gatewayapi
 from pocket.mesh.holds import Holds, blame, key_of
 from pocket.mesh.model import PodEndpoint, Proxy, Snapshot, snapshot_of
 from pocket.mesh.translate import Translation, translate
@@ -22,7 +23,10 @@ from pocket.store import Event, Store
 
 _LOG = logging.getLogger(__name__)
 
-_KINDS = ("Namespace", "Service", "Endpoints", "Gateway", "VirtualService", "DestinationRule", "ServiceEntry", "Secret")
+_KINDS = (
+    "Namespace", "Service", "Endpoints", "Gateway", "VirtualService", "DestinationRule", "ServiceEntry", "Secret",
+    *gatewayapi.KINDS,
+)  # fmt: skip
 _WAKES = frozenset((*_KINDS, "ServiceMonitor"))
 
 
@@ -39,9 +43,7 @@ class Pods(Protocol):
 class MeshSync:
     """One per cluster. `sync()` is what the kubelet awaits before it calls a pod ready, or stops it."""
 
-    def __init__(
-        self, settings: Settings, store: Store, pods: Pods, delivery: Delivery, *, retry: float = 5.0
-    ) -> None:
+    def __init__(self, settings: Settings, store: Store, pods: Pods, delivery: Delivery, *, retry: float = 5.0) -> None:
         """`retry`: seconds between attempts where files cannot be written (a full disk)."""
         self._settings = settings
         self._retry = retry
@@ -116,6 +118,8 @@ class MeshSync:
                     self._report.nobody(refused)
                 break
         self._report.holds(self._holds)
+        if self._translation is not None:
+            self._report.statuses(self._translation.statuses)
 
     async def _hold_back(self, objects: Sequence[Obj], refused: Refused) -> bool:
         """Find which objects an Envoy refuses. False where it is none of them: a port that is taken, say."""

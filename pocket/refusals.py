@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pocket.files import write_private
 from pocket.kubelet.events import EventRecorder
 from pocket.mesh.deliver import Refused
+from pocket.mesh.gatewayapi.conditions import with_times
 from pocket.mesh.holds import Holds, Key, key_of
-from pocket.mesh.model import Proxy
+from pocket.mesh.model import GATEWAY_API, Proxy
 from pocket.objects import Obj
 from pocket.store import NotFound, Store, now
 
@@ -66,12 +68,31 @@ class Report:
             self._condition(key, "True", "Accepted", "every Envoy has it")
         self._told = set(holds.held)
 
+    def statuses(self, statuses: Mapping[Key, Mapping[str, Any]]) -> None:
+        """The status of each of these objects, where it is another one than before."""
+        for (kind, namespace, name), status in statuses.items():
+            found = self._store.find(kind, namespace or None, name)
+            before = (found or {}).get("status")
+            if found is None or with_times(dict(status), before, "") == before:
+                continue
+            made = with_times(dict(status), before, now())
+
+            def change(obj: Obj, made: dict[str, Any] = made) -> None:
+                obj["status"] = made
+
+            try:
+                self._store.modify(kind, namespace or None, name, change)
+            except NotFound:
+                continue
+            except sqlite3.Error as error:
+                _LOG.error("%s %s/%s: its status cannot be stored: %s", kind, namespace, name, error)
+
     def _condition(self, key: Key, status: str, reason: str, message: str) -> None:
         kind, namespace, name = key
 
         def change(obj: Obj) -> None:
-            if kind == "Service":
-                return  # its conditions are not ours
+            if kind == "Service" or kind.endswith(f".{GATEWAY_API}"):
+                return  # their conditions are not ours, or have another form
             entry: dict[str, Any] = {"type": CONDITION, "status": status, "reason": reason, "message": message}
             own = obj.setdefault("status", {})
             own["observedGeneration"] = obj["metadata"].get("generation", 1)

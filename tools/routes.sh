@@ -5,6 +5,11 @@ source "$(dirname "$0")/lib.sh"
 cd "$root"
 
 existing=$(kubectl -n "$namespace" get virtualservices.networking.istio.io -o name)
+# HTTPRoutes (ROUTES=gateway-api tools/s2ver.sh) stand for the VirtualServices of their names.
+if [[ $(kubectl api-resources --api-group=gateway.networking.k8s.io -o name) == *httproutes* ]]; then
+    routes=$(kubectl -n "$namespace" get httproutes.gateway.networking.k8s.io -o 'jsonpath={range .items[*]}{.metadata.name}{"\n"}{end}')
+    existing+=$'\n'$(sed 's#^#virtualservice.networking.istio.io/#p; s#cmpt756s2$#cmpt756s2-weights#' <<<"$routes")
+fi
 # Of the music service: the weights before what refers to them.
 for pair in cmpt756s1:s1-vs cmpt756s2-weights:s2-vs-v1 cmpt756s2:s2-vs cmpt756db:db-vs; do
     if ! grep -qx "virtualservice.networking.istio.io/${pair%%:*}" <<<"$existing"; then

@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # Switch music traffic: tools/s2-switch.sh VERSION, called by `S2_VER=VERSION make -e -f k8s.mak s2` and tools/s2ver.sh.
 #
+# The weights are those of a VirtualService; with ROUTES=gateway-api, of an HTTPRoute (cluster/gateway-api/): whichever is
+# asked for takes the place of the other.
+#
 # Deploys version VERSION of the music service, applies its weights (cluster/s2-vs-VERSION.yaml), waits until both are in
 # force, and says what is served now. Nothing is lost on the way:
 #   1. no route points at a version before its pods are ready;
@@ -14,7 +17,20 @@ known=$(tools/s2-versions.sh known | xargs)
 if (($# != 1)) || [[ " $known " != *" $version "* ]]; then
     die "unknown version \"$version\" of s2. Known: $known"
 fi
-weights=cluster/s2-vs-$version.yaml
+routes=${ROUTES:-virtualservice}
+case $routes in
+    virtualservice)
+        weights=cluster/s2-vs-$version.yaml kind=virtualservices.networking.istio.io
+        beside=(-f cluster/s2-vs.yaml)
+        others=(httproutes.gateway.networking.k8s.io cmpt756s1 cmpt756s2)
+        ;;
+    gateway-api)
+        weights=cluster/gateway-api/s2-route-$version.yaml kind=httproutes.gateway.networking.k8s.io
+        beside=(-f cluster/gateway-api/gateway.yaml -f cluster/gateway-api/s2-svc.yaml -f cluster/gateway-api/s1-route.yaml)
+        others=(virtualservices.networking.istio.io cmpt756s1 cmpt756s2 cmpt756s2-mesh cmpt756s2-weights)
+        ;;
+    *) die "ROUTES=$ROUTES: it is virtualservice (or nothing) or gateway-api" ;;
+esac
 [[ -e $weights ]] || die "$weights is not there: version $version has no routes"
 
 require_cluster
@@ -42,7 +58,21 @@ apply_routes() {
         serves "${share%%=*}" ||
             die "$weights sends ${share##*=} % to ${share%%=*}, which does not run. First: tools/s2ver.sh ${share%%=*}"
     done
-    kubectl apply -f "$weights" -f cluster/s2-vs.yaml
+    kubectl apply -f "$weights" "${beside[@]}"
+    replace_others
+}
+
+# The routes of the other kind go away, once these are there: HTTPRoutes when Istio has taken them up.
+replace_others() {
+    if [[ $routes == gateway-api ]]; then
+        kubectl -n "$namespace" wait httproutes.gateway.networking.k8s.io/cmpt756s2 --timeout="${WAIT:-60}s" \
+            --for='jsonpath={.status.parents[0].conditions[?(@.type=="Accepted")].status}=True'
+    else
+        [[ $(kubectl api-resources --api-group=gateway.networking.k8s.io -o name) == *httproutes* ]] || return 0
+        [[ -n $(kubectl -n "$namespace" get httproutes.gateway.networking.k8s.io cmpt756s1 -o name --ignore-not-found) ]] || return 0
+        kubectl apply -f cluster/s1-vs.yaml
+    fi
+    kubectl -n "$namespace" delete "${others[@]}" --ignore-not-found
 }
 
 # The shares by the configuration that each gateway's Envoy works with at this moment; one line where they agree.
@@ -56,6 +86,7 @@ in_force() {
 
 # Ends with the words of the proxy that refuses the weights, where one does (Istio says so in the condition Reconciled).
 end_if_refused() {
+    [[ $routes != gateway-api ]] || return 0
     local state generation seen status message condition='.status.conditions[?(@.type=="Reconciled")]'
     state=$(kubectl -n "$namespace" get virtualservice/cmpt756s2-weights -o \
         "jsonpath={.metadata.generation}|{.status.observedGeneration}|{$condition.status}|{$condition.message}")
@@ -71,7 +102,7 @@ wait_for_routes() {
     until now=$(in_force) && [[ $now == "$wanted" ]]; do
         end_if_refused
         ((SECONDS < end)) || die "after $limit s the ingress gateway still serves \"${now//$'\n'/ or }\" and not \"$wanted\".
-Are the routes as $weights and cluster/s2-vs.yaml say? kubectl -n $namespace get virtualservices -o yaml"
+Are the routes as $weights and ${beside[*]#-f} say? kubectl -n $namespace get $kind -o yaml"
         sleep 0.2
     done
 }

@@ -1,10 +1,11 @@
 """Which version gets which share of a service's traffic. Reads JSON on standard input, prints `v1=90 v2=10`.
 
-`tools/traffic_split.py wanted HOST`   from VirtualServices, one after the other: one line for each
+`tools/traffic_split.py wanted HOST`   from VirtualServices and HTTPRoutes, one after the other: one line for each
 `tools/traffic_split.py served HOST`   from an Envoy's `config_dump?resource=dynamic_route_configs`
 
 Weights that do not add up to 100 are a proportion, as Istio takes them; that is told on standard error.
 Versions without traffic are left out, as Istio leaves them out of Envoy's configuration. Shares are percentages.
+An HTTPRoute has no subsets: a version is a Service of its own there, HOST's name with `-VERSION` behind it.
 A route with conditions beside the path (a header for testers, say) is not what most callers get, so the last route
 without such conditions counts.
 """
@@ -54,7 +55,17 @@ def documents(text: str) -> list[Json]:
     return found
 
 
+def version(found: str, host: str) -> str | None:
+    """The version whose Service `found` is; None where it is none of `host`: `s-v1.ns` of `s.ns` is `v1`."""
+    name, _, domain = host.partition(".")
+    label, _, rest = found.partition(".")
+    return label.removeprefix(f"{name}-") if rest == domain and label.startswith(f"{name}-") else None
+
+
 def _asked(service: Json, host: str) -> Iterator[dict[str, int]]:
+    if service.get("kind") == "HTTPRoute":
+        yield from _asked_of_http_route(service, host)
+        return
     for http in service["spec"].get("http") or ():
         conditions = [set(match) - {"uri", "name", "gateways", "port"} for match in http.get("match") or ()]
         if conditions and all(conditions):
@@ -65,6 +76,20 @@ def _asked(service: Json, host: str) -> Iterator[dict[str, int]]:
             if route["destination"]["host"] in short_names(host):
                 name = route["destination"].get("subset", "all")
                 shares[name] = shares.get(name, 0) + _weight(route, name, alone=len(routes) == 1)
+        yield shares
+
+
+def _asked_of_http_route(route: Json, host: str) -> Iterator[dict[str, int]]:
+    for rule in route["spec"].get("rules") or ():
+        conditions = [set(match) - {"path"} for match in rule.get("matches") or ()]
+        if conditions and all(conditions):
+            continue
+        shares: dict[str, int] = {}
+        for backend in rule.get("backendRefs") or ():
+            namespace = backend.get("namespace") or route["metadata"].get("namespace") or "default"
+            name = version(f"{backend['name']}.{namespace}.svc.cluster.local", host)
+            if name is not None:
+                shares[name] = shares.get(name, 0) + _weight({"weight": 1, **backend}, name, alone=False)
         yield shares
 
 
@@ -103,8 +128,11 @@ def _routed(config: Json, host: str) -> Iterator[dict[str, int]]:
             for name, weight in _clusters(action):
                 # Istio's name of a cluster: outbound|PORT|SUBSET|HOST
                 parts = name.split("|")
-                if len(parts) == 4 and parts[3] == host and weight:
-                    shares[parts[2] or "all"] = shares.get(parts[2] or "all", 0) + weight
+                if len(parts) != 4 or not weight:
+                    continue
+                found = (parts[2] or "all") if parts[3] == host else version(parts[3], host)
+                if found is not None:
+                    shares[found] = shares.get(found, 0) + weight
             yield shares
 
 

@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pocket.mesh.gatewayapi import convert as gatewayapi
 from pocket.objects import Obj, kind_of, name_of, namespace_of
 
-BLAMED = ("VirtualService", "DestinationRule", "Gateway", "ServiceEntry", "Service")
+BLAMED = ("VirtualService", "DestinationRule", "Gateway", "ServiceEntry", "Service", *gatewayapi.KINDS)
 """The kinds that people write and that an Envoy may have something against."""
 
 Key = tuple[str, str, str]  # kind, namespace, name

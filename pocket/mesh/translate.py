@@ -9,7 +9,7 @@ from typing import Any
 
 from pocket.mesh.clusters import inbound_clusters, outbound_clusters, split, substitute_clusters
 from pocket.mesh.delegates import with_delegates
-from pocket.mesh.gatewayapi.convert import Converted, convert
+from pocket.mesh.gatewayapi import convert as gatewayapi
 from pocket.mesh.gateways import all_gateway_routes
 from pocket.mesh.listeners import listeners
 from pocket.mesh.model import EnvoyConfig, Joined, Proxy, Resource, Snapshot
@@ -38,6 +38,7 @@ class Translation:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot.once("delegates", partial(_merged, snapshot))
+        self._statuses = gateway_api(snapshot).statuses
         # Outside the mesh nobody knows its rules.
         self._plain = Snapshot(
             services=snapshot.services, endpoints=snapshot.endpoints, manual_endpoints=snapshot.manual_endpoints
@@ -46,6 +47,11 @@ class Translation:
             _selecting([obj["spec"] for obj in (*self._snapshot.virtual_services, *self._snapshot.destination_rules)])
         )
         self._outbound: dict[object, _Outbound] = {}
+
+    @property
+    def statuses(self) -> Mapping[gatewayapi.Key, Mapping[str, Any]]:
+        """What the Gateway API's objects say of themselves in this state."""
+        return self._statuses
 
     def of(self, proxy: Proxy) -> EnvoyConfig:
         """Everything that the Envoy of `proxy` must know. Read only: others may have the same resources."""
@@ -103,9 +109,9 @@ def _merged(snapshot: Snapshot) -> Snapshot:
     )
 
 
-def gateway_api(snapshot: Snapshot) -> Converted:
+def gateway_api(snapshot: Snapshot) -> gatewayapi.Converted:
     """What the objects of the Gateway API come to."""
-    return snapshot.once("gateway api", partial(convert, snapshot))
+    return snapshot.once("gateway api", partial(gatewayapi.convert, snapshot))
 
 
 def _routes_of(made: Iterable[Resource]) -> set[str]:

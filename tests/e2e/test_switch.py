@@ -253,3 +253,27 @@ def test_scratch_and_back(cluster: Cluster) -> None:
     headers = {"Authorization": f"Bearer {cluster.output('tools/token.sh')}"}
     answer = requests.get(cluster.song_urls[1], headers=headers, timeout=10)
     assert answer.status_code == 200
+
+
+@pytest.mark.usefixtures("as_it_was")
+def test_the_gateway_api_tells_the_same_story(cluster: Cluster) -> None:
+    """ROUTES=gateway-api: the same shares, and nothing is lost on the way to it and back."""
+    set_percent_error(cluster, 0)
+    with Load(cluster.song_urls, cluster.token, clients=8) as load:
+        said = cluster.output("env", "ROUTES=gateway-api", "tools/s2ver.sh", "v2")
+        assert re.search(r"v1.*90.*v2.*10", said.splitlines()[-1]), said
+        left = cluster.kubectl("-n", NAMESPACE, "get", "virtualservices", "-o", "name").split()
+        assert "virtualservice.networking.istio.io/cmpt756s2" not in left
+        programmed = cluster.kubectl(
+            "-n", "istio-system", "get", "gateways.gateway.networking.k8s.io", "c756-gateway",
+            "-o", 'jsonpath={.status.conditions[?(@.type=="Programmed")].status}',
+        )  # fmt: skip
+        assert programmed == "True"
+        before, end = load.answers.total, time.monotonic() + 60
+        while load.answers.total < before + 600:
+            assert time.monotonic() < end, "too few requests in 60 s"
+            time.sleep(0.2)
+        said = cluster.output("tools/s2ver.sh", "v1")
+        assert "v1 100 %" in said.splitlines()[-1]
+    assert cluster.kubectl("-n", NAMESPACE, "get", "httproutes", "-o", "name") == ""
+    assert load.answers.failed == {}, f"{load.answers.failed} of {load.answers.total}"

@@ -9,7 +9,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -174,3 +174,29 @@ def test_a_full_disk_is_waited_for(tmp_path: Path, caplog: pytest.LogCaptureFixt
     with caplog.at_level(logging.ERROR):
         asyncio.run(asyncio.wait_for(story(), 30))
     assert "No space left" in caplog.text
+
+
+def test_objects_of_the_gateway_api_say_how_they_are_and_a_time_is_kept(tmp_path: Path) -> None:
+    kind = "HTTPRoute.gateway.networking.k8s.io"
+
+    async def story() -> tuple[Any, Any, int]:
+        mesh, envoys, _, store = make(tmp_path, "a")
+        envoys.answer.set()
+        parent = {"group": "", "kind": "Service", "name": "nobody"}
+        meta = {"name": "r", "namespace": "ns"}
+        spec = {"parentRefs": [parent], "rules": [{"backendRefs": [{"name": "nobody", "port": 1}]}]}
+        store.create(
+            {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": meta, "spec": spec}
+        )
+        await mesh.sync()
+        first = store.get(kind, "ns", "r")["status"]
+        version = store.version
+        await mesh.sync()
+        return first, store.get(kind, "ns", "r")["status"], store.version - version
+
+    first, second, writes = asyncio.run(asyncio.wait_for(story(), 10))
+    reasons = {one["type"]: (one["status"], one["reason"]) for one in first["parents"][0]["conditions"]}
+    assert reasons == {"Accepted": ("False", "NoMatchingParent"), "ResolvedRefs": ("False", "BackendNotFound")}
+    assert all(one["lastTransitionTime"] for one in first["parents"][0]["conditions"])
+    assert second == first
+    assert writes == 0, "what is as it was is not written"

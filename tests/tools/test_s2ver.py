@@ -166,3 +166,54 @@ def test_a_weight_that_is_none_ends_before_anything_is_done(cluster: StandIns, c
     assert 'the weight of v2 is "ten": it must be a whole number' in done.stderr
     assert "Traceback" not in done.stderr
     assert steps(cluster) == []
+
+
+@pytest.fixture
+def gateway_api(cluster: StandIns, checkout: Path) -> StandIns:
+    """The same with the Gateway API's kinds."""
+    cluster.answer("api-resources --api-group=gateway.networking.k8s.io", "httproutes.gateway.networking.k8s.io\n")
+    file = "cluster/gateway-api/s2-route-v2.yaml"
+    route = yaml.safe_load((checkout / file).read_text())
+    cluster.answer(f"create --dry-run=client -o json -f {file}", json.dumps(route) + "\n")
+    return cluster
+
+
+def test_gateway_api_takes_the_place_of_virtual_services(gateway_api: StandIns, checkout: Path) -> None:
+    versions = {"v1": 90, "v2": 10}
+    clusters = [
+        {"name": f"outbound|30001||cmpt756s2-{name}.c756ns.svc.cluster.local", "weight": weight}
+        for name, weight in versions.items()
+    ]
+    dump = json.loads(config_dump(versions))
+    (host,) = dump["configs"][0]["dynamic_route_configs"][0]["route_config"]["virtual_hosts"]
+    host["routes"][0]["route"]["weighted_clusters"]["clusters"] = clusters
+    gateway_api.answer("config_dump", json.dumps(dump))
+    done = gateway_api.run("tools/s2-switch.sh", "v2", cwd=checkout, env={"ROUTES": "gateway-api"})
+    assert done.returncode == 0, done.stderr
+    assert "served by: v1 90 %, v2 10 % (" in done.stdout
+    changes = [call for call in gateway_api.calls if any(word in call for word in (" apply ", " wait ", " delete "))]
+    assert [change.split(" ", 3)[:3] for change in changes] == [
+        ["kubectl", "apply", "-f"], ["kubectl", "-n", "c756ns"], ["kubectl", "-n", "c756ns"]
+    ]  # fmt: skip
+    assert changes[0].startswith("kubectl apply -f cluster/gateway-api/s2-route-v2.yaml -f cluster/gateway-api/gateway")
+    assert "wait httproutes" in changes[1]
+    assert "delete virtualservices.networking.istio.io cmpt756s1 cmpt756s2 " in changes[2]
+
+
+def test_back_from_the_gateway_api(gateway_api: StandIns, checkout: Path) -> None:
+    gateway_api.answer("config_dump", config_dump({"v1": 90, "v2": 10}))
+    gateway_api.answer("get httproutes.gateway.networking.k8s.io cmpt756s1", "httproute/cmpt756s1\n")
+    done = gateway_api.run("tools/s2-switch.sh", "v2", cwd=checkout)
+    assert done.returncode == 0, done.stderr
+    changes = [call for call in gateway_api.calls if " apply " in call or " delete " in call]
+    assert changes == [
+        "kubectl apply -f cluster/s2-vs-v2.yaml -f cluster/s2-vs.yaml",
+        "kubectl apply -f cluster/s1-vs.yaml",
+        "kubectl -n c756ns delete httproutes.gateway.networking.k8s.io cmpt756s1 cmpt756s2 --ignore-not-found",
+    ]
+
+
+def test_other_kinds_of_routes_are_refused(cluster: StandIns, checkout: Path) -> None:
+    done = cluster.run("tools/s2-switch.sh", "v2", cwd=checkout, env={"ROUTES": "ingress"})
+    assert done.returncode != 0
+    assert "ROUTES=ingress: it is virtualservice (or nothing) or gateway-api" in done.stderr

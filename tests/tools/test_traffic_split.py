@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tools.traffic_split import WeightError, documents, proportion, served, short_names, wanted
+from tools.traffic_split import WeightError, documents, proportion, served, short_names, version, wanted
 
 HOST = "cmpt756s2.c756ns.svc.cluster.local"
 
@@ -98,3 +98,28 @@ def test_weights_that_do_not_add_up_are_a_proportion() -> None:
     assert proportion([weighted(90, 20)], HOST).startswith("the weights add up to 110, not to 100: Istio takes them as")
     assert proportion([weighted(90, 10)], HOST) == ""
     assert proportion([{"spec": {}}], HOST) == ""
+
+
+def http_route(*rules: dict[str, Any]) -> dict[str, Any]:
+    return {"kind": "HTTPRoute", "metadata": {"namespace": "c756ns"}, "spec": {"rules": list(rules)}}
+
+
+def test_of_an_http_route_each_version_is_a_service() -> None:
+    backends = [{"name": "cmpt756s2-v1", "port": 1, "weight": 90}, {"name": "cmpt756s2-v2", "port": 1, "weight": 10}]
+    most = {"matches": [{"path": {"value": "/api/v1/music"}}], "backendRefs": backends}
+    assert wanted([http_route(most)], HOST) == ["v1=90 v2=10"]
+    testers = {"matches": [{"headers": [{"name": "a", "value": "b"}]}], "backendRefs": backends[1:]}
+    assert wanted([http_route(testers, most)], HOST) == ["v1=90 v2=10"]
+    assert wanted([http_route({"backendRefs": [{"name": "cmpt756s2-v2"}]})], HOST) == ["v2=100"]
+    assert wanted([http_route({"backendRefs": [{"name": "other-v2"}, {"name": "cmpt756s2"}]})], HOST) == []
+    with pytest.raises(WeightError, match="v1"):
+        wanted([http_route({"backendRefs": [{"name": "cmpt756s2-v1", "weight": "90"}]})], HOST)
+
+
+def test_served_by_services_of_versions() -> None:
+    route = json.loads(json.dumps(WEIGHTED))
+    for entry in route["route"]["weighted_clusters"]["clusters"]:
+        name = entry["name"].split("|")[2]
+        entry["name"] = cluster("", f"cmpt756s2-{name}.c756ns.svc.cluster.local")
+    assert served({"configs": [{"route_config": config(route)}]}, HOST) == ["v1=90 v2=10"]
+    assert version("cmpt756s2-v1.other.svc.cluster.local", HOST) is None

@@ -58,7 +58,7 @@ def convert(snapshot: Snapshot) -> Converted:
         return Converted()
     objects: dict[str, list[Obj]] = {kind: [] for kind in KINDS}
     for obj in snapshot.gateway_api:
-        objects[kind_of(obj)].append(obj)
+        objects.setdefault(kind_of(obj), []).append(obj)
     classes, gateways, *routes, grants = (objects[kind] for kind in KINDS)
     ours = class_names(classes, CONTROLLER)
     attached = {

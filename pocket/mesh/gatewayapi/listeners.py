@@ -59,6 +59,7 @@ class Attached:
     gateways: list[Obj] = field(default_factory=list)  # Istio's
     listeners: list[Status] = field(default_factory=list)
     valid: int = 0
+    ports: set[int] = field(default_factory=set)
     services: list[str] = field(default_factory=list)
     problem: Problem | None = None
 
@@ -124,6 +125,9 @@ def attach(obj: Obj, snapshot: Snapshot, grants: Sequence[Obj]) -> Attached:
     out.services, out.problem = _services(obj)
     if not out.services and out.problem:
         return out
+    for side in ("frontend", "backend"):
+        if (obj["spec"].get("tls") or {}).get(side):
+            out.problem = Problem("InvalidParameters", f"spec.tls.{side} is not supported by pocket")
     services = {(one["metadata"].get("namespace"), name_of(one)): one for one in snapshot.services}
     selector = _selector(out.services, services)
     for listener in obj["spec"].get("listeners") or ():
@@ -193,7 +197,10 @@ def _listener(
         }
     )
     out.valid += valid
-    if (tls is None and protocol in ("HTTPS", "TLS")) or protocol not in _KINDS:
+    if tls is None and protocol in ("HTTPS", "TLS"):
+        return
+    out.ports.add(int(listener["port"]))
+    if not valid:
         return
     hostname = str(listener.get("hostname") or "")
     allowed = _namespaces(listener.get("allowedRoutes") or {}, namespace, snapshot.namespaces) or ["~"]
@@ -294,7 +301,6 @@ def _instances(attached: Attached, known: Mapping[str, MeshService]) -> _Resolve
     out = _Resolved()
     namespace = attached.obj["metadata"]["namespace"]
     managed = not attached.obj["spec"].get("addresses")
-    ports = sorted({server["port"]["number"] for one in attached.gateways for server in one["spec"]["servers"]})
     for host in attached.services:
         service = known.get(host)
         if service is None or (service.namespace != namespace and not managed):
@@ -306,7 +312,7 @@ def _instances(attached: Attached, known: Mapping[str, MeshService]) -> _Resolve
             out.warnings.append(f'hostname "{host}" not found{other}')
             out.unusable = True
             continue
-        for port in ports:
+        for port in sorted(attached.ports):
             found = service.port(port)
             if found and found.addresses:
                 out.internal.append(f"{host}:{port}")
