@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     build = command("build", _build, "make an image from a Dockerfile")
     build.add_argument("-t", "--tag", required=True, metavar="TAG", help="ghcr.io/OWNER/NAME:VERSION")
     build.add_argument("-f", "--file", type=Path, metavar="DOCKERFILE", help="default: CONTEXT/Dockerfile")
+    build.add_argument("-q", "--quiet", action="store_true", help="keep to yourself which instructions have no effect")
     build.add_argument("--build-arg", action="append", default=[], metavar="KEY=VALUE")
     build.add_argument("context", type=Path, metavar="CONTEXT", help="the folder that COPY lines start from")
     command("images", _images, "the images that pods can be made from")
@@ -135,6 +136,14 @@ def _build(settings: Settings, args: argparse.Namespace) -> int:
         args.tag,
         arguments,
     )
+    for note in () if args.quiet else digest.notes:
+        print(note, file=sys.stderr)
+    if digest.missing:
+        print(
+            f"{args.tag}: {digest.missing} is neither in the image nor on this machine, so its pods will not start: "
+            "RUN makes nothing here. Install it on this machine, or COPY it",
+            file=sys.stderr,
+        )
     print(f"{args.tag}@{digest}")
     return 0
 

@@ -65,7 +65,7 @@ make_image() {
     pin=-${print:0:12}
     case $kind in
         pocket)
-            built=$(python -m pocket build -t "$tag" -f "$dockerfile" .)
+            built=$(python -m pocket build --quiet -t "$tag" -f "$dockerfile" .)
             [[ $built == "$tag@sha256:"* ]] || die "pocket did not say which image it built for $name: $built"
             pin=@${built##*@}
             ;;

@@ -113,14 +113,15 @@ class Access:
                     role = binding["roleRef"]
                     kind = "RoleBinding" if place else "ClusterRoleBinding"
                     why = f'RBAC: allowed by {kind} "{name_of(binding)}" of {role["kind"]} "{role["name"]}" to {subject["kind"]} "{subject["name"]}"'  # noqa: E501
-                    for rule in self._of_role(role["kind"], role["name"], place):
+                    for rule in self.of_role(role["kind"], role["name"], place) or ():
                         yield rule, why
                     break
 
-    def _of_role(self, kind: str, name: str, namespace: str) -> list[Obj]:
+    def of_role(self, kind: str, name: str, namespace: str) -> list[Obj] | None:
+        """The rules of a role, with those that it aggregates; None where there is no such role."""
         role = self._store.find(kind, namespace if kind == "Role" else None, name)
         if role is None:
-            return []
+            return None
         found = list(role.get("rules") or ())
         for selector in (role.get("aggregationRule") or {}).get("clusterRoleSelectors") or ():
             for other in self._store.list("ClusterRole"):

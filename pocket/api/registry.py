@@ -47,6 +47,8 @@ class WriteOptions:
     manager: str = "unknown"
     validation: Literal["Strict", "Warn", "Ignore"] = "Warn"
     force: bool = False
+    grants: Callable[[Obj], None] | None = None
+    """Refuses what its writer must not give away."""
 
 
 @dataclass(frozen=True)
@@ -313,6 +315,8 @@ class Registry:
             obj.pop("status", None)
         self._finish(target, obj, None)
         self._refuse_invalid(target, obj, validate.check(obj, self._stored_struct(kind)), None)
+        if options.grants:
+            options.grants(obj)
         warnings = warnings + self._admit(kind, obj)
         if self._is_idle(kind) and "status" in kind.subresources:
             self._say_idle(kind, obj)
@@ -365,6 +369,8 @@ class Registry:
             strategy(kind).defaults(after)
             found = validate.check_update(after, before, self._stored_struct(kind))
             self._refuse_invalid(target, new, found, old)
+            if options.grants:
+                options.grants(new)
             warnings = warnings + self._admit(kind, new)
         elif kind.custom:
             self._refuse_invalid(target, new, [], old)

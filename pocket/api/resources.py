@@ -24,7 +24,8 @@ from pocket.api import (
     watching,
 )
 from pocket.api import web as w
-from pocket.api.registry import DeleteOptions, Registry, Result
+from pocket.api.rbac import Access
+from pocket.api.registry import DeleteOptions, Registry, Result, WriteOptions
 from pocket.api.target import Target
 from pocket.kinds import strategy
 from pocket.kinds.columns import Column
@@ -41,8 +42,9 @@ _PLAIN = (protobuf.MEDIA_TYPE, "", "application/json", "application/yaml", "appl
 class Resources:
     """Handlers of the requests that mean a resource."""
 
-    def __init__(self, registry: Registry, streams: set[asyncio.Task[object]]) -> None:
+    def __init__(self, registry: Registry, access: Access, streams: set[asyncio.Task[object]]) -> None:
         self._registry = registry
+        self._access = access
         self._streams = streams
         self._pages = paging.Pages()
 
@@ -124,15 +126,16 @@ class Resources:
         if target.kind.namespaced and target.namespace is None:
             raise errors.method_not_allowed()
         obj, duplicates = await _body_object(request)
-        result = self._registry.create(target, obj, duplicates, w.write_options(request))
+        result = self._registry.create(target, obj, duplicates, self._options(request, target))
         return self._written(request, target, result)
 
     async def _replace(self, request: web.Request, target: Target) -> web.Response:
         obj, duplicates = await _body_object(request)
-        return self._written(request, target, self._registry.replace(target, obj, duplicates, w.write_options(request)))
+        options = self._options(request, target)
+        return self._written(request, target, self._registry.replace(target, obj, duplicates, options))
 
     async def _patch(self, request: web.Request, target: Target) -> web.Response:
-        options = w.write_options(request)
+        options = self._options(request, target)
         if request.content_type == _APPLY:
             if not request.query.get("fieldManager"):
                 raise errors.bad_request(
@@ -142,6 +145,12 @@ class Resources:
             return self._written(request, target, self._registry.apply(target, obj, duplicates, options))
         change = await _change(request, target, self._struct(target))
         return self._written(request, target, self._registry.patch(target, change, options))
+
+    def _options(self, request: web.Request, target: Target) -> WriteOptions:
+        options, grants = w.write_options(request), strategy(target.kind).grants
+        if grants is None:
+            return options
+        return replace(options, grants=lambda obj: grants(obj, request["user"], self._access))
 
     def _written(self, request: web.Request, target: Target, result: Result) -> web.Response:
         return w.answer(self._formed(request, target, result.object), 201 if result.created else 200, result.warnings)

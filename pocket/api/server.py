@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from pocket.api import discovery, errors, openapi_protobuf, reviews
+from pocket.api import discovery, errors, openapi_protobuf, reviews, tables
 from pocket.api import web as w
 from pocket.api.attach import Attach
 from pocket.api.bootstrap import bootstrap as bootstrap_objects
@@ -31,6 +31,7 @@ from pocket.api.rbac import Access, Request, User
 from pocket.api.registry import Registry
 from pocket.api.resources import Resources
 from pocket.api.target import Target, parse
+from pocket.api.watching import included
 from pocket.store import Store
 from pocket.tokens import Tokens
 
@@ -69,7 +70,7 @@ class _Server:
         self._streams: set[asyncio.Task[object]] = set()
         self._registry = registry = Registry(store, admission)
         self._documents = Documents(registry.kinds)
-        self._resources = Resources(registry, self._streams)
+        self._resources = Resources(registry, self._access, self._streams)
         self._logs = Logs(registry, runtime, self._streams)
         self._exec = Exec(registry, runtime, self._streams)
         self._attach = Attach(registry, runtime, self._logs, self._streams)
@@ -156,6 +157,8 @@ class _Server:
             raise errors.method_not_allowed()
         review, _ = parse_object(await request.read(), request.content_type)
         answer = reviews.answer(target, review, request["user"], self._access, self._identity)
+        if w.accept(request).form == "table":
+            answer = tables.table(None, [answer], included(request), {})
         return w.answer(answer, 201)
 
     def _plain(self, request: web.Request) -> web.Response:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,9 +18,10 @@ Tree = dict[str, Entry]  # by path without the leading slash
 
 
 class Build(str):
-    """The digest of what was built; `notes` says what had no effect."""
+    """The digest of what was built; `notes` says what had no effect, `missing` names the program that is nowhere."""
 
     notes: tuple[str, ...] = ()
+    missing: str = ""
 
 
 def build(
@@ -39,9 +42,22 @@ def build(
         builder = _Builder(store, context.resolve(), str(dockerfile), _ignore(context, dockerfile), parsed)
         stage = parsed.stages[-1]
         config = Config(**asdict(stage.settings))
-        digest = Build(store.add_image(tag, builder.tree(stage), config))
+        tree = builder.tree(stage)
+        digest = Build(store.add_image(tag, tree, config))
+    digest.missing = _missing(config, tree)
     digest.notes = (*parsed.notes, *builder.notes)
     return digest
+
+
+def _missing(config: Config, tree: Tree) -> str:
+    """The program that the image runs, where neither it nor the machine has one of that name; else ""."""
+    command = (*(config.entrypoint or ()), *(config.cmd or ()))
+    if not command:
+        return ""
+    name = command[0].rpartition("/")[2]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    inside = any(place.rpartition("/")[2] == name and entry.kind != "dir" for place, entry in tree.items())
+    return "" if inside or shutil.which(name, path=path) else command[0]
 
 
 def _ignore(context: Path, dockerfile: Path) -> ignore.Ignore:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pocket.api import checks
+from pocket.api import checks, escalation
 from pocket.kinds.columns import AGE, NAME, Column
 from pocket.kinds.strategy import Strategy
 from pocket.objects import FieldError, Obj
@@ -19,4 +19,6 @@ def _changes(new: Obj, old: Obj) -> list[FieldError]:
     return checks.same(new, old, "roleRef")
 
 
-STRATEGY = Strategy("ClusterRoleBinding", changes=_changes, columns=(NAME, Column("Role", _role), AGE))
+STRATEGY = Strategy(
+    "ClusterRoleBinding", changes=_changes, grants=escalation.binding, columns=(NAME, Column("Role", _role), AGE)
+)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pocket.api import escalation
 from pocket.kinds.columns import NAME, Column, at
 from pocket.kinds.strategy import Strategy
 
-STRATEGY = Strategy("Role", columns=(NAME, Column("Created At", at("metadata", "creationTimestamp"))))
+STRATEGY = Strategy(
+    "Role", grants=escalation.role, columns=(NAME, Column("Created At", at("metadata", "creationTimestamp")))
+)

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pocket.api import names
 from pocket.kinds.columns import Column
 from pocket.objects import FieldError, Kind, Obj
 from pocket.store import Store
+
+if TYPE_CHECKING:
+    from pocket.api.rbac import Access, User
 
 
 @dataclass(frozen=True)
@@ -82,5 +85,7 @@ class Strategy:
     """From a version that differs in more than its name to the stored one; gets the kind that was spoken."""
     from_stored: Callable[[Obj, Kind, str], Obj] | None = None
     """To such a version: stored object, kind, version."""
+    grants: Callable[[Obj, User, Access], None] | None = None
+    """Refuses (ApiError) an object by which the user who writes it would give away more than they have."""
     watched: bool = True
     """Does a change of these interest garbage collection and the emptying of namespaces?"""

@@ -138,3 +138,39 @@ def test_no_token_of_a_pod_reads_secrets(cluster: Cluster) -> None:
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
     assert as_account(cluster, "POST", token, body).status == 403
     assert cluster.request("GET", one).status == 200
+
+
+def test_nobody_gives_away_what_they_do_not_have(cluster: Cluster) -> None:
+    cluster.kubectl("create", "role", "roles", "--verb=*", "--resource=roles,rolebindings")
+    cluster.kubectl("create", "role", "pods", "--verb=get,list", "--resource=pods")
+    for role in ("roles", "pods"):
+        cluster.kubectl("create", "rolebinding", role, f"--role={role}", "--user=bob")
+    assert "created" in cluster.kubectl("create", "role", "less", "--verb=get", "--resource=pods", "--as=bob")
+    # `*` on roles holds `escalate` and `bind`, so without it from here on.
+    verbs = "--verb=get,create,update,patch,delete"
+    cluster.kubectl("delete", "role", "roles")
+    cluster.kubectl("create", "role", "roles", verbs, "--resource=roles,rolebindings")
+    assert "created" in cluster.kubectl("create", "role", "same", "--verb=get,list", "--resource=pods", "--as=bob")
+    said = cluster.kubectl("create", "role", "more", "--verb=get,delete", "--resource=pods", "--as=bob", fails=True)
+    assert 'user "bob" (groups=["system:authenticated"]) is attempting to grant RBAC permissions not currently' in said
+    assert '{APIGroups:[""], Resources:["pods"], Verbs:["get", "delete"]}' in said
+    rules = '{"rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]}'
+    cluster.kubectl("patch", "role", "same", "--type=merge", "-p", rules, "--as=bob", fails=True)
+    mine = ("create", "rolebinding", "b", "--user=eve", "--as=bob")
+    assert "not currently held" in cluster.kubectl(*mine, "--clusterrole=admin", fails=True)
+    assert 'clusterroles.rbac.authorization.k8s.io "none" not found' in cluster.kubectl(
+        *mine, "--clusterrole=none", fails=True
+    )
+    cluster.kubectl(*mine, "--role=same")
+    cluster.kubectl("create", "role", "binder", "--verb=bind", "--resource=clusterroles", "--resource-name=admin")
+    cluster.kubectl("create", "clusterrole", "binder", "--verb=bind", "--resource=clusterroles", "--resource-name=view")
+    cluster.kubectl("create", "clusterrolebinding", "binder", "--clusterrole=binder", "--user=bob")
+    cluster.kubectl("create", "rolebinding", "c", "--user=eve", "--as=bob", "--clusterrole=view")
+
+
+def test_a_review_as_a_table(cluster: Cluster) -> None:
+    spec = {"resourceAttributes": {"verb": "get", "resource": "pods"}}
+    body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": spec}
+    path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    table = cluster.request("POST", path, body, accept="application/json;as=Table;v=v1;g=meta.k8s.io").json
+    assert (table["kind"], len(table["rows"])) == ("Table", 1)

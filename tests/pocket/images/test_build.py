@@ -199,6 +199,13 @@ def test_what_only_run_would_make_has_no_effect_and_is_noted(builder: Builder) -
     assert [note.partition("Dockerfile:")[2].split(":")[0] for note in built.notes] == ["2", "4", "5"]
 
 
+def test_a_program_that_only_run_would_make_is_named(builder: Builder) -> None:
+    assert builder('FROM scratch\nRUN make-it\nCMD ["nowhere-to-be-found", "x"]').missing == "nowhere-to-be-found"
+    assert builder('FROM scratch\nCMD ["python", "app.py"]').missing == ""
+    assert builder('FROM scratch\nCOPY app.py /bin/\nCMD ["/bin/app.py"]').missing == ""
+    assert builder("FROM scratch\nCMD nowhere-to-be-found x").missing == ""  # the shell of this machine will say so
+
+
 def test_a_dockerfiles_own_ignore_file_comes_first(builder: Builder, tmp_path: Path) -> None:
     (tmp_path / "Dockerfile.dockerignore").write_text("data\n!data/a.csv\n")
     assert list(builder.tree("COPY data /data\nCOPY kit/__pycache__ /p")) == ["data/a.csv", "p/log.pyc"]
