@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ _LOG = logging.getLogger(__name__)
 _KINDS = (
     "Namespace", "Service", "Endpoints", "Gateway", "VirtualService", "DestinationRule", "ServiceEntry", "Secret",
     *gatewayapi.KINDS,
+    "PeerAuthentication",
 )  # fmt: skip
 _WAKES = frozenset((*_KINDS, "ServiceMonitor"))
 
@@ -89,7 +91,8 @@ class MeshSync:
         """Let Envoys connect, and push whenever an object changes that routes or scrapes depend on."""
         async with self._delivery.listening():
             while True:
-                await self._wake.wait()
+                with contextlib.suppress(TimeoutError):  # then certificates are to be renewed
+                    await asyncio.wait_for(self._wake.wait(), self._delivery.identities.due())
                 self._wake.clear()
                 try:
                     await self.sync()
@@ -144,6 +147,7 @@ class MeshSync:
         for gone in self._pushed.keys() - {proxy.id for proxy in proxies}:
             self._delivery.forget(self._pushed[gone])
         self._pushed = {proxy.id: proxy for proxy in proxies}
+        self._delivery.identities.keep(self._pushed)
         began = time.monotonic()
         translation = self._translation = Translation(snapshot)
         changed = self._delivery.write_all((proxy, translation.of(proxy)) for proxy in proxies)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pocket.mesh import telemetry
+from pocket.mesh.identities import sample
 from pocket.mesh.model import ADMIN_SOCKET, ADS, BOOTSTRAP_FILE, CLUSTER_DOMAIN, LOCALHOST, EnvoyConfig, Proxy
 from pocket.mesh.names import typed
 from pocket.mesh.regexes import MAX_PROGRAM_SIZE
@@ -110,7 +111,16 @@ def complete(proxy: Proxy, config: EnvoyConfig) -> dict[str, Any]:
                 if source:
                     network_filter["typed_config"]["route_config"] = config.routes[source["route_config_name"]]
         static["listeners"].append(copied)
-    return whole
+    static["secrets"] = list(sample().values())
+    made: dict[str, Any] = _without_sds(whole)
+    return made
+
+
+def _without_sds(node: Any) -> Any:
+    """The same, with every secret the static one of its name: a validating Envoy has nobody to ask."""
+    if isinstance(node, dict):
+        return {key: _without_sds(value) for key, value in node.items() if key != "sds_config"}
+    return [_without_sds(one) for one in node] if isinstance(node, list) else node
 
 
 def envoy_argv(envoy: str | Path) -> list[str]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from pocket.mesh import certificates, policy, telemetry
+from pocket.mesh import certificates, peers, policy, telemetry
 from pocket.mesh.certificates import Credential
 from pocket.mesh.destination_rules import DestinationRule
 from pocket.mesh.model import ADS, LOCALHOST, Proxy, Resource, Snapshot, Substitute
@@ -27,7 +27,16 @@ from pocket.mesh.names import (
     inbound_cluster_name,
     typed,
 )
-from pocket.mesh.registry import Address, MeshService, Port, Protocol, protocol_of, services_of, target_port
+from pocket.mesh.registry import (
+    Address,
+    MeshService,
+    Port,
+    Protocol,
+    peer_authentications,
+    protocol_of,
+    services_of,
+    target_port,
+)
 from pocket.objects import Obj, matches
 
 DNS_REFRESH = "60s"  # Istio's default
@@ -93,7 +102,8 @@ def inbound_clusters(snapshot: Snapshot, proxy: Proxy) -> list[Resource]:
         if service:
             cluster["metadata"] = telemetry.cluster_metadata(service, protocol)
         if not http:
-            cluster["alt_stat_name"] = telemetry.tcp_stat_name(proxy, "destination", service)
+            mode = peer_authentications(snapshot).mode(proxy.namespace, proxy.labels, inbound.container_port)
+            cluster["alt_stat_name"] = telemetry.tcp_stat_name(proxy, "destination", service, mode=mode)
         clusters.append(cluster)
     return clusters
 
@@ -211,6 +221,12 @@ def _outbound(
             cluster |= {"type": "EDS", "eds_cluster_config": {"eds_config": ADS}}
     if not port.is_http:
         cluster["alt_stat_name"] = telemetry.tcp_stat_name(proxy, "source", service, addresses)
+    tls = rules.get("tls")
+    if proxy.mode != "plain" and not service.external and service.resolution in ("pods", "static"):
+        sni = f"outbound_.{port.number}_.{subset}_.{service.host}"
+        names = (tls or {}).get("subjectAltNames") or ()
+        mode = None if tls is None else tls.get("mode") or "DISABLE"
+        cluster |= peers.client(mode, service.principals, names, (tls or {}).get("sni") or sni)
     return _with_tls(cluster, service, port, rules, secret)
 
 
@@ -265,6 +281,8 @@ def _assignment(name: str, addresses: Sequence[Address]) -> Resource:
         }
         if address.pod:
             endpoint["metadata"] = telemetry.endpoint_metadata(address.pod)
+        if address.mutual:
+            endpoint["metadata"]["filter_metadata"] |= peers.endpoint_metadata()
         if address.weight != 1:
             endpoint["load_balancing_weight"] = address.weight
         endpoints.append(endpoint)

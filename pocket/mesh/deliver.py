@@ -6,13 +6,15 @@ import contextlib
 import json
 import time
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from pocket.files import write_private
 from pocket.mesh.admin import Dead, Gone, worker_has_it, works
 from pocket.mesh.bootstrap import XDS_SOCKET, bootstrap
+from pocket.mesh.identities import Identities
 from pocket.mesh.model import ADMIN_SOCKET, BOOTSTRAP_FILE, EnvoyConfig, Proxy
-from pocket.xds.messages import CLUSTER, ENDPOINT, LISTENER, ROUTE, Encoder
+from pocket.xds.messages import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET, Encoder
 from pocket.xds.server import Connection, Server, Unseen
 from pocket.xds.stream import Configuration
 
@@ -44,15 +46,23 @@ def prepare(proxy: Proxy) -> None:
 
 def configuration(config: EnvoyConfig, encoder: Encoder) -> Configuration:
     """What the mesh wants of an Envoy, as it travels."""
-    kinds = {CLUSTER: config.clusters, ENDPOINT: config.endpoints, LISTENER: config.listeners, ROUTE: config.routes}
+    kinds = {
+        SECRET: config.secrets,
+        CLUSTER: config.clusters,
+        ENDPOINT: config.endpoints,
+        LISTENER: config.listeners,
+        ROUTE: config.routes,
+    }
     return Configuration({kind: encoder.wires(kind, resources) for kind, resources in kinds.items()})
 
 
 class Delivery:
     """The control channels of all Envoys. One per control process."""
 
-    def __init__(self, socket: Path) -> None:
+    def __init__(self, socket: Path, identities: Identities | None = None) -> None:
+        """`identities`: who issues certificates; by default the authority in the folder `tls` beside the socket."""
         self._socket = socket
+        self.identities = identities or Identities(socket.parent / "tls")
         self._server = Server(socket)
         self._encoder = Encoder()
 
@@ -75,6 +85,7 @@ class Delivery:
 
         Says whether that is anything new.
         """
+        config = replace(config, secrets=self.identities.secrets(proxy))
         return self._server.put(proxy.id, configuration(config, self._encoder))
 
     def write_all(self, configs: Iterable[tuple[Proxy, EnvoyConfig]]) -> int:

@@ -45,12 +45,6 @@ DIFFERENCES: Mapping[str, Difference] = {
         "the cases were worked out on paper: the real Envoy takes `host` for the authority, and the rule's goes first",
         ("header-host", "headers-host-both-levels-weighted"),
     ),
-    "mutual-tls": Difference(
-        "mutual TLS between sidecars, `tls.mode: ISTIO_MUTUAL`",
-        "encrypts, and knows who calls",
-        "sends plain text, accepts the mode without effect",
-        "everything is on one machine, and listens on its loopback interface alone",
-    ),
     "grpc-timeout": Difference(
         "`grpc-timeout` of a request beside a rule's `timeout`",
         "the shorter one ends the call",

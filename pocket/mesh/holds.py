@@ -11,7 +11,10 @@ from typing import Any
 from pocket.mesh.gatewayapi import convert as gatewayapi
 from pocket.objects import Obj, kind_of, name_of, namespace_of
 
-BLAMED = ("VirtualService", "DestinationRule", "Gateway", "ServiceEntry", "Service", *gatewayapi.KINDS)
+BLAMED = (
+    "VirtualService", "DestinationRule", "Gateway", "ServiceEntry", "Service", *gatewayapi.KINDS,
+    "PeerAuthentication",
+)  # fmt: skip
 """The kinds that people write and that an Envoy may have something against."""
 
 Key = tuple[str, str, str]  # kind, namespace, name

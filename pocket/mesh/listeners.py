@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from pocket.mesh import telemetry
+from pocket.mesh import peers, telemetry
 from pocket.mesh.certificates import problem, server_socket, terminates
 from pocket.mesh.clusters import dns_cache, inbound_service, substitute_name
 from pocket.mesh.gateways import Server, gateway_routes_name, gateway_servers, l4_route, sni_routes
 from pocket.mesh.model import ADS, LOCALHOST, GatewayPort, Inbound, Resource
 from pocket.mesh.names import inbound_cluster_name, typed
 from pocket.mesh.outbound import OUTBOUND_ROUTES
+from pocket.mesh.registry import peer_authentications
 from pocket.mesh.routes import GRPC_TIMEOUT
 from pocket.mesh.tunnels import substitute_targets
 from pocket.mesh.view import View
@@ -97,12 +98,7 @@ def _gateway(view: View, port: GatewayPort) -> Resource | None:
         return None
     listener = _listener(name, port.listen_port, chains, shared=True)
     if any(server.tls is not None and not server.is_plain_http for server in servers):
-        listener["listener_filters"] = [
-            {
-                "name": "envoy.filters.listener.tls_inspector",
-                "typed_config": typed("envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"),
-            }
-        ]
+        listener["listener_filters"] = [peers.INSPECTOR]
     return listener
 
 
@@ -144,9 +140,15 @@ def _inbound(view: View, inbound: Inbound) -> Resource:
     _, protocol = inbound_service(view.snapshot, proxy, port)
     cluster = inbound_cluster_name(port)
     name = f"inbound_{port}"
-    tcp = _tcp_chain(name, {"cluster": cluster})
+    mode = peer_authentications(view.snapshot).mode(proxy.namespace, proxy.labels, port)
+
+    def listener(encrypted: Resource, plain: Resource) -> Resource:
+        made = _listener(name, inbound.listen_port, [], direction="INBOUND")
+        return made | peers.server_chains(mode, encrypted, plain)
+
     if protocol in ("tcp", "tls"):
-        return _listener(name, inbound.listen_port, [tcp], direction="INBOUND")
+        tcp = _tcp_chain(name, {"cluster": cluster})
+        return listener(tcp, tcp)
     route = {
         "name": "default",
         "match": {"prefix": "/"},
@@ -165,14 +167,17 @@ def _inbound(view: View, inbound: Inbound) -> Resource:
             "virtual_hosts": [{"name": f"inbound|http|{port}", "domains": ["*"], "routes": [route]}],
             "validate_clusters": False,
         },
-        "access_log": telemetry.access_log(proxy, "destination"),
         "use_remote_address": False,
         "normalize_path": True,
         "server_header_transformation": "PASS_THROUGH",
         "upgrade_configs": [{"upgrade_type": "websocket"}],
         "http_filters": [telemetry.peer_filter(), _router()],
     }
-    return _listener(name, inbound.listen_port, [_chain(manager)], direction="INBOUND")
+    encrypted, plain = (
+        _chain({**manager, "access_log": telemetry.access_log(proxy, "destination", mutual=mutual)})
+        for mutual in (True, False)
+    )
+    return listener(encrypted, plain)
 
 
 def route_source(name: str) -> Resource:

@@ -19,6 +19,7 @@ T = TypeVar("T")
 LOCALHOST = "127.0.0.1"
 CLUSTER_DOMAIN = "cluster.local"
 GATEWAY_API = "gateway.networking.k8s.io"
+TRUST_DOMAIN = "cluster.local"  # Istio's default: the first part of every identity
 
 BOOTSTRAP_FILE = "bootstrap.json"
 """The file in a proxy's directory that Envoy is started with: `envoy -c bootstrap.json`, in that directory."""
@@ -139,6 +140,7 @@ class Snapshot:
     secrets: tuple[Obj, ...] = ()  # certificates of Gateways and DestinationRules
     gateway_api: tuple[Obj, ...] = ()  # all its kinds
     namespaces: tuple[Obj, ...] = ()
+    peer_authentications: tuple[Obj, ...] = ()
     memo: dict[Any, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def once(self, key: Any, make: Callable[[], T]) -> T:
@@ -176,6 +178,7 @@ class EnvoyConfig:
     clusters: Mapping[str, Resource] = field(default_factory=dict)
     endpoints: Mapping[str, Resource] = field(default_factory=dict)
     routes: Mapping[str, Resource] = field(default_factory=dict)
+    secrets: Mapping[str, Resource] = field(default_factory=dict)
 
 
 def snapshot_of(objects: Iterable[Obj], endpoints: Iterable[PodEndpoint]) -> Snapshot:
@@ -195,4 +198,5 @@ def snapshot_of(objects: Iterable[Obj], endpoints: Iterable[PodEndpoint]) -> Sna
         secrets=tuple(heaps.get("Secret", ())),
         gateway_api=tuple(obj for kind, heap in heaps.items() if kind.endswith(f".{GATEWAY_API}") for obj in heap),
         namespaces=tuple(heaps.get("Namespace", ())),
+        peer_authentications=tuple(heaps.get("PeerAuthentication", ())),
     )

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from pocket.mesh.model import CLUSTER_DOMAIN, PodEndpoint, Snapshot
 from pocket.mesh.names import export_rank, exported, oldest_first, service_host, visible
+from pocket.mesh.peers import PeerAuthentications, principal
 from pocket.objects import Obj, matches, name_of
 
 Protocol = Literal["http", "http2", "grpc", "tcp", "tls", "auto"]
@@ -61,6 +62,7 @@ class Address:
     labels: Mapping[str, str] = field(default_factory=dict)
     pod: PodEndpoint | None = None
     weight: int = 1
+    mutual: bool = False  # it takes mutual TLS
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ class MeshService:
     alias_of: str | None = None  # of an ExternalName: the host that it leads to in the end
     resolves_itself: bool = False  # of an ExternalName: that host is no service
     subject_names: tuple[str, ...] = ()  # of a ServiceEntry: whom its server's certificate is for
+    principals: tuple[str, ...] = ()  # whom its pods run as
     aliases: tuple[tuple[str, str], ...] = ()  # name and namespace of each ExternalName that leads here
 
     def port(self, number: int) -> Port | None:
@@ -213,6 +216,14 @@ def _from_service(obj: Obj, snapshot: Snapshot) -> MeshService:
         virtual_ips=tuple(ip for ip in cluster_ips if ip != "None"),
         headless=not external_name and "None" in cluster_ips,
         alias_of=external_name.rstrip(".").lower() if external_name else None,
+        principals=tuple(
+            sorted(
+                {
+                    principal(pod.namespace, pod.service_account)
+                    for pod in (_selected(spec["selector"], namespace, snapshot) if spec.get("selector") else ())
+                }
+            )
+        ),
     )
 
 
@@ -223,8 +234,19 @@ def _pods(spec: Obj, port: Obj, namespace: str, snapshot: Snapshot) -> list[Addr
             continue
         container_port = target_port(port, pod.port_names)
         if container_port is not None and container_port in pod.ports:
-            addresses.append(Address(pod.address, pod.ports[container_port], pod.labels, pod))
+            addresses.append(_address(pod, container_port, snapshot))
     return addresses
+
+
+def _address(pod: PodEndpoint, port: int, snapshot: Snapshot) -> Address:
+    mode = peer_authentications(snapshot).mode(pod.namespace, pod.labels, port)
+    mutual = pod.has_sidecar and mode != "DISABLE"
+    return Address(pod.address, pod.ports[port], pod.labels, pod, mutual=mutual)
+
+
+def peer_authentications(snapshot: Snapshot) -> PeerAuthentications:
+    """What the PeerAuthentications of this state of the cluster say."""
+    return snapshot.once("peers", lambda: PeerAuthentications(snapshot.peer_authentications))
 
 
 def _selected(selector: Mapping[str, str] | None, namespace: str, snapshot: Snapshot) -> list[PodEndpoint]:

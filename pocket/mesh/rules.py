@@ -381,11 +381,21 @@ def service_monitor(obj: Obj) -> Iterator[FieldError]:
             yield FieldError(where, "Invalid value: In and NotIn need values, Exists and DoesNotExist take none")
 
 
+def peer_authentication(obj: Obj) -> Iterator[FieldError]:
+    spec = obj["spec"]
+    if spec.get("portLevelMtls") and not (spec.get("selector") or {}).get("matchLabels"):
+        yield FieldError("spec", 'Invalid value: "object": portLevelMtls requires selector')
+    for port in spec.get("portLevelMtls") or {}:
+        if not port.isdigit() or not 1 <= int(port) <= 65535:
+            yield FieldError(f"spec.portLevelMtls[{port}]", "Invalid value: port must be between 1-65535")
+
+
 RULES: Mapping[str, Callable[[Obj], Iterator[FieldError]]] = {
     "VirtualService": virtual_service,
     "Gateway": gateway,
     "DestinationRule": destination_rule,
     "ServiceEntry": service_entry,
+    "PeerAuthentication": peer_authentication,
     "ServiceMonitor": service_monitor,
 }
 

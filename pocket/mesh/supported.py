@@ -451,7 +451,7 @@ SERVICE_ENTRY = _o(
                     "weight": _i(1, 128),
                     "network": _idle(_s(), _ONE_PLACE),
                     "locality": _idle(_s(), _ONE_PLACE),
-                    "serviceAccount": _idle(_s(), "there is no mutual TLS that would ask for it"),
+                    "serviceAccount": _idle(_s(), "endpoints outside of pods have no identity here"),
                 }
             )
         ),
@@ -477,6 +477,11 @@ _SELECTOR = _o(
 )
 _NO_AUTH = "pods in pocket answer scrapes without it"
 _NO_LIMITS = "a cluster on one machine does not reach such limits"
+_WORKLOAD = _o({"matchLabels": _LABELS})
+_MTLS = _o({"mode": _e("UNSET", "DISABLE", "PERMISSIVE", "STRICT")})
+
+PEER_AUTHENTICATION = _o({"selector": _WORKLOAD, "mtls": _MTLS, "portLevelMtls": _m(_MTLS)})
+
 _PLAIN = "Prometheus' default is used"
 
 SERVICE_MONITOR = _o(
@@ -553,6 +558,7 @@ SPECS: Mapping[str, Field] = {
     "VirtualService": VIRTUAL_SERVICE,
     "DestinationRule": DESTINATION_RULE,
     "ServiceEntry": SERVICE_ENTRY,
+    "PeerAuthentication": PEER_AUTHENTICATION,
     "ServiceMonitor": SERVICE_MONITOR,
 }
 """The `spec` of each kind."""

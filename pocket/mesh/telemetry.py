@@ -6,8 +6,8 @@ caller's sidecar sets and the callee's sidecar takes away again, as Istio's peer
 
 TCP: the byte and connection counters of a cluster, whose statistics name carries the labels.
 
-What is empty becomes `unknown` when Prometheus scrapes (`metric_relabel_configs`). There is no mutual TLS in pocket, so
-principals are always unknown and the connection security policy is `none` at the destination.
+What is empty becomes `unknown` when Prometheus scrapes (`metric_relabel_configs`). Principals are those of the
+certificates that both sides have shown.
 """
 
 from __future__ import annotations
@@ -151,19 +151,25 @@ def passthrough_metadata() -> dict[str, Any]:
     return {"filter_metadata": {"istio": {"service_name": PASSTHROUGH, "protocol": "http"}}}
 
 
-def access_log(proxy: Proxy, side: str) -> list[dict[str, Any]]:
-    """The access loggers of an HTTP listener. `side` is `source` (outbound, gateway) or `destination` (inbound)."""
+def access_log(proxy: Proxy, side: str, *, mutual: bool = False) -> list[dict[str, Any]]:
+    """The access loggers of an HTTP listener. `side` is `source` (outbound, gateway) or `destination` (inbound).
+
+    `mutual`: of the filter chain to which callers prove themselves.
+    """
     tags: dict[str, str] = {"reporter": side}
     mine = proxy_identity(proxy)
     if side == "source":
         tags |= {f"source_{field}": mine[field] for field in PEER_FIELDS}
         tags |= {f"destination_{field}": f"%UPSTREAM_METADATA(istio:{field})%" for field in PEER_FIELDS}
         tags["connection_security_policy"] = UNKNOWN
+        tags["source_principal"] = "%UPSTREAM_LOCAL_URI_SAN%"
+        tags["destination_principal"] = "%UPSTREAM_PEER_URI_SAN%"
     else:
         tags |= {f"source_{field}": f"%DYNAMIC_METADATA({PEER_NAMESPACE}:{field})%" for field in PEER_FIELDS}
         tags |= {f"destination_{field}": mine[field] for field in PEER_FIELDS}
-        tags["connection_security_policy"] = "none"
-    tags |= {"source_principal": UNKNOWN, "destination_principal": UNKNOWN}
+        tags["connection_security_policy"] = "mutual_tls" if mutual else "none"
+        tags["source_principal"] = "%DOWNSTREAM_PEER_URI_SAN%" if mutual else UNKNOWN
+        tags["destination_principal"] = "%DOWNSTREAM_LOCAL_URI_SAN%" if mutual else UNKNOWN
     host = "%METADATA(CLUSTER:istio:service)%"
     if side == "source" and proxy.mode == "sidecar":
         # Istio falls back to the Host header for hosts it does not know, but not at gateways, where clients choose it.
@@ -217,14 +223,19 @@ _TCP_LABELS = (
     *_SERVICE_LABELS,
     *(f"source_{field}" for field in PEER_FIELDS),
     *(f"destination_{field}" for field in PEER_FIELDS),
+    "connection_security_policy",
 )
 
+_TCP_POLICY = {"STRICT": "mutual_tls", "DISABLE": "none"}  # PERMISSIVE: it may be either
 
-def tcp_stat_name(proxy: Proxy, side: str, service: MeshService | None, addresses: Sequence[Address] = ()) -> str:
+
+def tcp_stat_name(
+    proxy: Proxy, side: str, service: MeshService | None, addresses: Sequence[Address] = (), *, mode: str = ""
+) -> str:
     """The statistics name of a cluster that carries TCP: TCP_LABELS' values, which `stats_tags` reads back.
 
     `service` is None for what passes through to an unknown host. The destination's workload is known where all
-    addresses belong to one.
+    addresses belong to one. `mode`: what the destination's PeerAuthentication says.
     """
     mine = proxy_identity(proxy)
     nobody = dict.fromkeys(PEER_FIELDS, UNKNOWN)
@@ -241,6 +252,7 @@ def tcp_stat_name(proxy: Proxy, side: str, service: MeshService | None, addresse
         "destination_service_namespace": service.namespace if service else UNKNOWN,
         **{f"source_{field}": value for field, value in source.items()},
         **{f"destination_{field}": value for field, value in destination.items()},
+        "connection_security_policy": _TCP_POLICY.get(mode, UNKNOWN),
     }
     return f"{TCP_STAT}|" + "".join(f"{labels[label]}|" for label in _TCP_LABELS)
 

@@ -25,6 +25,7 @@ def warnings(obj: Obj, snapshot: Snapshot) -> list[str]:
         "DestinationRule": _destination_rule,
         "Gateway": _gateway,
         "ServiceEntry": _service_entry,
+        "PeerAuthentication": _workload_policy,
         "ServiceMonitor": _service_monitor,
     }[kind_of(obj)]
     return list(dict.fromkeys(find(obj, snapshot)))
@@ -251,6 +252,15 @@ def _service_entry(obj: Obj, snapshot: Snapshot) -> Iterator[str]:
     for host in obj["spec"]["hosts"]:
         if host in own:
             yield f'host "{host}" is a Service of the cluster, which goes before the ServiceEntry'
+
+
+def _workload_policy(obj: Obj, snapshot: Snapshot) -> Iterator[str]:
+    """A policy that selects workloads by labels that none has."""
+    labels = (obj["spec"].get("selector") or {}).get("matchLabels") or {}
+    namespace = obj["metadata"].get("namespace") or "default"
+    if labels and not any(matches(labels, pod.labels) and pod.namespace == namespace for pod in snapshot.endpoints):
+        shown = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+        yield f"spec.selector: no pod in {namespace} has the labels {shown} now"
 
 
 def _service_monitor(obj: Obj, snapshot: Snapshot) -> Iterator[str]:

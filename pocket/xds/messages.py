@@ -24,6 +24,7 @@ PREFIX = "type.googleapis.com/"
 
 CLUSTER = f"{PREFIX}envoy.config.cluster.v3.Cluster"
 ENDPOINT = f"{PREFIX}envoy.config.endpoint.v3.ClusterLoadAssignment"
+SECRET = f"{PREFIX}envoy.extensions.transport_sockets.tls.v3.Secret"
 LISTENER = f"{PREFIX}envoy.config.listener.v3.Listener"
 ROUTE = f"{PREFIX}envoy.config.route.v3.RouteConfiguration"
 

@@ -12,10 +12,10 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
-from pocket.xds.messages import CLUSTER, ENDPOINT, LISTENER, ROUTE, Wire
+from pocket.xds.messages import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET, Wire
 
-KINDS = (CLUSTER, ENDPOINT, LISTENER, ROUTE)
-"""In the order of sending. Secrets for mutual TLS will stand first, for clusters and listeners name them."""
+KINDS = (SECRET, CLUSTER, ENDPOINT, LISTENER, ROUTE)
+"""In the order of sending: clusters and listeners name secrets."""
 
 _NONE: Mapping[str, Wire] = {}
 
@@ -160,11 +160,11 @@ class Stream:
         """What is to be sent now. Sets `settled` where that is nothing, and Envoy has answered everything."""
         if self._wanted is None:
             return []
-        for stage in (self._make, self._move, self._break):
+        for stage in (self._prove, self._make, self._move, self._break):
             waits, responses = stage(self._wanted)
             if waits or responses:
                 return responses
-        self.settled = True
+        self.settled = self._kinds[SECRET].flight is None
         return []
 
     @property
@@ -183,6 +183,15 @@ class Stream:
         return _digest(self._kinds[kind].has)
 
     # -- stages: does Envoy still owe us something, and what is to be sent ---------------------------------------------
+
+    def _prove(self, wanted: Configuration) -> tuple[bool, list[Response]]:
+        """Secrets, as soon as it asks: it does when a cluster or a listener names them, which waits for them. So they
+        do not wait for what is under way, and nothing waits for them here."""
+        secrets = self._kinds[SECRET]
+        names = [name for name in secrets.lacks(wanted.of(SECRET)) if name in secrets.subscribed]
+        if not names or secrets.flight is not None:
+            return False, []
+        return True, [self._send(wanted, SECRET, names, ())]
 
     def _make(self, wanted: Configuration) -> tuple[bool, list[Response]]:
         clusters, endpoints = self._kinds[CLUSTER], self._kinds[ENDPOINT]

@@ -16,6 +16,7 @@ import pytest
 from pocket import parts
 from pocket.mesh.admin import Dead
 from pocket.mesh.deliver import Delivery, NotAcknowledged
+from pocket.mesh.identities import Identities
 from pocket.mesh.model import EnvoyConfig, PodEndpoint, Proxy
 from pocket.mesh_sync import MeshSync
 from pocket.settings import Settings
@@ -41,6 +42,7 @@ class Envoys:
         self.forgotten: list[str] = []
         self.answer = asyncio.Event()
         self.refusals: dict[str, Exception] = {}
+        self.identities = Identities(None)
 
     def write(self, proxy: Proxy, config: EnvoyConfig) -> None:
         assert isinstance(config, EnvoyConfig)
@@ -200,3 +202,19 @@ def test_objects_of_the_gateway_api_say_how_they_are_and_a_time_is_kept(tmp_path
     assert all(one["lastTransitionTime"] for one in first["parents"][0]["conditions"])
     assert second == first
     assert writes == 0, "what is as it was is not written"
+
+
+def test_a_certificate_is_renewed_when_it_is_due(tmp_path: Path) -> None:
+    async def story() -> None:
+        mesh, envoys, pods, _ = make(tmp_path, "a")
+        envoys.answer.set()
+        envoys.identities = Identities(None, lifetime=0.2)
+        envoys.identities.secrets(pods.proxies()[0])
+        runner = asyncio.create_task(mesh.run())
+        while len(envoys.written) < 3:
+            await asyncio.sleep(0.01)
+            envoys.identities.secrets(pods.proxies()[0])
+        runner.cancel()
+        await asyncio.gather(runner, return_exceptions=True)
+
+    asyncio.run(asyncio.wait_for(story(), 10))

@@ -104,6 +104,7 @@ def pod(
         "app": app,
         "version": version,
         "ports": {container_port: port},
+        "has_sidecar": False,  # most stand for a server that is alone: callers would send TLS to a sidecar
     }
     return PodEndpoint(**(fields | more))
 

@@ -19,6 +19,7 @@ GOOD: dict[str, str] = {
     "DestinationRule": "{host: s2, subsets: [{name: v1, labels: {version: v1}}], trafficPolicy: {loadBalancer: {}}}",
     "Gateway": "{selector: {istio: ingressgateway}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]}",
     "ServiceEntry": "{hosts: [a.com], ports: [{number: 443, name: tls, protocol: TLS}], resolution: DNS}",
+    "PeerAuthentication": "{selector: {matchLabels: {app: s2}}, mtls: {mode: STRICT}, portLevelMtls: {'80': {mode: DISABLE}}}",
     "ServiceMonitor": "{selector: {matchLabels: {app: s2}}, endpoints: [{port: http, interval: 30s}]}",
 }
 
@@ -256,6 +257,9 @@ def http(rule: str) -> str:
             "In and NotIn need values",
         ),
         ("ServiceMonitor", "{endpoints: [{port: a}]}", "spec.selector: Required value"),
+        ("PeerAuthentication", "{mtls: {mode: MAYBE}}", 'Unsupported value: "MAYBE"'),
+        ("PeerAuthentication", "{portLevelMtls: {'80': {}}}", "portLevelMtls requires selector"),
+        ("PeerAuthentication", GOOD["PeerAuthentication"].replace("80", "0"), "port must be between 1-65535"),
     ],
 )
 def test_what_is_wrong_is_said(kind: str, spec: str, problem: str) -> None:

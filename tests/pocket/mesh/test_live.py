@@ -90,7 +90,7 @@ async def world(
                     sidecar, "s2-v2", workload="s2-v2", app="s2", version="v2", labels=labels | {"version": "v2"},
                     inbound=(Inbound(30001, listen2, app2),),
                 ),
-                pods=(pod(port=listen1), pod(version="v2", port=listen2)),
+                pods=(pod(port=listen1, has_sidecar=True), pod(version="v2", port=listen2, has_sidecar=True)),
                 http=http,
             )  # fmt: skip
             await live.start(*found.base)
@@ -411,7 +411,7 @@ def test_standard_metrics_with_all_labels(tmp_path: Path) -> None:
             (at_destination,) = await until(lambda: requests_total(w.v2))
             expected = service_labels | source | destination | {"reporter": "destination"}
             assert at_destination.items() >= expected.items()
-            assert at_destination["connection_security_policy"] == "none"
+            assert at_destination["connection_security_policy"] == "mutual_tls"
             assert set(label_names()) <= set(at_source) & set(at_destination)
 
             async def histograms() -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pocket.xds.messages import CLUSTER, ENDPOINT, LISTENER, ROUTE, Wire
+from pocket.xds.messages import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET, Wire
 from pocket.xds.stream import KINDS, Configuration, Request, Response, Stream
 
 Versions = Mapping[str, str]
@@ -223,3 +223,32 @@ def test_the_version_of_a_type_is_that_of_its_resources() -> None:
     changed = configuration({"a": "1"}, {"a": "1"}, {"in": "1"}, {"in": "2"})
     assert stream.version(ROUTE) != changed.version(ROUTE)
     assert stream.version(CLUSTER) == changed.version(CLUSTER)
+
+
+def test_secrets_go_at_once_to_whoever_asks_while_clusters_wait_for_them() -> None:
+    stream = Stream()
+    wires = {kind: {"a": Wire("1", b"")} for kind in (SECRET, CLUSTER, ENDPOINT, LISTENER)}
+    stream.want(Configuration({**wires, SECRET: {"default": Wire("1", b""), "ROOTCA": Wire("1", b"")}}))
+    for kind in (CLUSTER, LISTENER):
+        stream.hear(Request(kind, ["*"]))
+    (clusters,) = stream.due()
+    assert clusters.kind == CLUSTER
+    stream.hear(Request(SECRET, ["default"]))  # before it takes the cluster that names it
+    (secret,) = stream.due()
+    assert (secret.kind, list(secret.resources)) == (SECRET, ["default"])
+    stream.hear(Request(SECRET, nonce=secret.nonce))
+    stream.hear(Request(CLUSTER, nonce=clusters.nonce))
+    stream.hear(Request(ENDPOINT, ["a"]))
+    (loads,) = stream.due()
+    assert loads.kind == ENDPOINT
+    stream.hear(Request(ENDPOINT, nonce=loads.nonce))
+    (listeners,) = stream.due()
+    stream.hear(Request(LISTENER, nonce=listeners.nonce))
+    assert stream.due() == []
+    assert stream.settled  # nothing has asked for ROOTCA
+    renewed = Configuration({**wires, SECRET: {"default": Wire("2", b""), "ROOTCA": Wire("1", b"")}})
+    stream.want(renewed)
+    (secret,) = stream.due()
+    assert (secret.resources["default"].version, stream.due(), stream.settled) == ("2", [], False)
+    stream.hear(Request(SECRET, nonce=secret.nonce))
+    assert (stream.due(), stream.settled) == ([], True)
