@@ -56,8 +56,8 @@ def policy(mode: str | None = None, *, name: str = "p", namespace: str = NS, bor
     }
 
 
-SELECT = {"selector": {"matchLabels": {"app": "s2"}}}
-ROOT = {"namespace": "istio-system"}
+SELECT: dict[str, Any] = {"selector": {"matchLabels": {"app": "s2"}}}
+ROOT: dict[str, Any] = {"namespace": "istio-system"}
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_certificates_name_their_owner_and_are_kept_until_half_of_their_time_is_
 
 def tls_of(rule: dict[str, Any] | None, **more: Any) -> dict[str, Any]:
     """What the cluster of s2 says about TLS."""
-    rules = [destination_rule(subsets=(), **({"trafficPolicy": rule} if rule is not None else {}))]
+    rules = [destination_rule(subsets=(), trafficPolicy=rule or {})]
     state = snapshot(service(), *rules, pod(service_account="bob", has_sidecar=True), pod(port=31002))
     found = DestinationRules(state.destination_rules)
     proxy = sidecar(**more)
@@ -137,8 +137,8 @@ def test_a_destination_rule_decides_over_automatic_mutual_tls() -> None:
     always = tls_of({"tls": {"mode": "ISTIO_MUTUAL"}})
     assert "transport_socket_matches" not in always
     assert always["transport_socket"]["name"] == "envoy.transport_sockets.tls"
-    for rule in ({"tls": {"mode": "DISABLE"}}, {"tls": {}}):
-        assert not tls_of(rule).keys() & {"transport_socket", "transport_socket_matches"}
+    for tls in ({"mode": "DISABLE"}, {}):
+        assert not tls_of({"tls": tls}).keys() & {"transport_socket", "transport_socket_matches"}
     assert "transport_socket_matches" in tls_of({"connectionPool": {}})
     assert not tls_of(None, mode="plain").keys() & {"transport_socket", "transport_socket_matches"}
 
