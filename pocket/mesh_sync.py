@@ -27,7 +27,7 @@ _LOG = logging.getLogger(__name__)
 _KINDS = (
     "Namespace", "Service", "Endpoints", "Gateway", "VirtualService", "DestinationRule", "ServiceEntry", "Secret",
     *gatewayapi.KINDS,
-    "PeerAuthentication",
+    "PeerAuthentication", "AuthorizationPolicy", "RequestAuthentication",
 )  # fmt: skip
 _WAKES = frozenset((*_KINDS, "ServiceMonitor"))
 

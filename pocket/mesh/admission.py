@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Any
 
+from pocket.mesh.authorization import CONDITIONS
 from pocket.mesh.names import seconds
 from pocket.mesh.regexes import re2_error
 from pocket.mesh.routes import GRPC_STATUS
@@ -246,6 +247,32 @@ def _int_or_string(value: Any) -> str | None:
     return None if good else "must be a port number or the name of a port"
 
 
+def _pattern(value: str) -> str | None:
+    if not value:
+        return "must not be empty"
+    return 'may have "*" at one end only, or be "*"' if "*" in value.strip("*") or value.count("*") > 1 else None
+
+
+def _path_pattern(value: str) -> str | None:
+    if "{" not in value and "}" not in value:
+        return _pattern(value)
+    parts = value.split("/")
+    good = value.startswith("/") and all(
+        part in ("{*}", "{**}") or not set(part) & set("{}*") for part in parts
+    ) and parts.count("{**}") <= 1
+    after = "{**}" in parts and "{*}" in parts[parts.index("{**}") :]
+    return None if good and not after else "{*} and one {**}, the last of them, stand for whole parts of a path"
+
+
+def _policy_port(value: str) -> str | None:
+    return None if value.isdigit() and 1 <= int(value) <= 65535 else "must be a port between 1 and 65535"
+
+
+def _condition(value: str) -> str | None:
+    known = any(value == one or ("[" in one and value.startswith(one) and value.endswith("]")) for one in CONDITIONS)
+    return None if known else f"must be one of {', '.join(one.replace('[', '[...]') for one in CONDITIONS)}"
+
+
 FORMATS: dict[str, Callable[[Any], str | None]] = {
     "duration": _duration,
     "duration-or-zero": _duration_or_zero,
@@ -266,5 +293,9 @@ FORMATS: dict[str, Callable[[Any], str | None]] = {
     "prime": _prime,
     "int-or-string": _int_or_string,
     "regex": re2_error,
+    "pattern": _pattern,
+    "path-pattern": _path_pattern,
+    "port": _policy_port,
+    "condition": _condition,
 }
 """What a `Field.format` means."""

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from pocket.mesh import certificates, peers, policy, telemetry
+from pocket.mesh import certificates, jwt, peers, policy, telemetry
+from pocket.mesh.authorization import applicable
 from pocket.mesh.certificates import Credential
 from pocket.mesh.destination_rules import DestinationRule
 from pocket.mesh.model import ADS, LOCALHOST, Proxy, Resource, Snapshot, Substitute
@@ -104,6 +105,29 @@ def inbound_clusters(snapshot: Snapshot, proxy: Proxy) -> list[Resource]:
         if not http:
             mode = peer_authentications(snapshot).mode(proxy.namespace, proxy.labels, inbound.container_port)
             cluster["alt_stat_name"] = telemetry.tcp_stat_name(proxy, "destination", service, mode=mode)
+        clusters.append(cluster)
+    return clusters
+
+
+def token_rules(snapshot: Snapshot, proxy: Proxy) -> list[Mapping[str, Any]]:
+    """The `jwtRules` that hold at a proxy."""
+    return jwt.rules_of(applicable(snapshot.request_authentications, proxy.namespace, proxy.labels))
+
+
+def key_clusters(snapshot: Snapshot, proxy: Proxy, services: Sequence[MeshService]) -> list[Resource]:
+    """Where a proxy fetches keys for tokens from, but for services of the mesh."""
+    clusters = []
+    for name, (host, port, tls) in jwt.clusters(token_rules(snapshot, proxy), services).items():
+        cluster: Resource = {
+            "name": name,
+            **policy.apply({}, http=True, http2=False),
+            "cluster_type": _dns(one_address=False),
+            "load_assignment": _assignment(name, [Address(host, port)]),
+            "wait_for_warm_on_init": False,
+        }
+        if tls:
+            simple = {"mode": "SIMPLE", "sni": host, "subjectAltNames": [host]}
+            cluster["transport_socket"] = certificates.client_socket(simple, (), None, http2=False)
         clusters.append(cluster)
     return clusters
 

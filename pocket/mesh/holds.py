@@ -13,7 +13,7 @@ from pocket.objects import Obj, kind_of, name_of, namespace_of
 
 BLAMED = (
     "VirtualService", "DestinationRule", "Gateway", "ServiceEntry", "Service", *gatewayapi.KINDS,
-    "PeerAuthentication",
+    "PeerAuthentication", "AuthorizationPolicy", "RequestAuthentication",
 )  # fmt: skip
 """The kinds that people write and that an Envoy may have something against."""
 

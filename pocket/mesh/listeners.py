@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pocket.mesh import peers, telemetry
+from pocket.mesh import authorization, jwt, peers, telemetry
 from pocket.mesh.certificates import problem, server_socket, terminates
-from pocket.mesh.clusters import dns_cache, inbound_service, substitute_name
+from pocket.mesh.clusters import dns_cache, inbound_service, substitute_name, token_rules
 from pocket.mesh.gateways import Server, gateway_routes_name, gateway_servers, l4_route, sni_routes
 from pocket.mesh.model import ADS, LOCALHOST, GatewayPort, Inbound, Resource
 from pocket.mesh.names import inbound_cluster_name, typed
@@ -108,15 +108,16 @@ def _gateway_chains(view: View, port: GatewayPort, server: Server) -> list[tuple
     if not terminates(server.tls):
         if server.tls is None:
             clusters = l4_route(view, server)
-            return [(["*"], _tcp_chain(stat, clusters))] if clusters else []
-        return [(names, _tcp_chain(stat, clusters)) for names, clusters in sni_routes(view, server)]
+            return [(["*"], _guarded(view, port.target, _tcp_chain(stat, clusters)))] if clusters else []
+        found = sni_routes(view, server)
+        return [(names, _guarded(view, port.target, _tcp_chain(stat, clusters))) for names, clusters in found]
     tls, secrets, namespace = server.tls or {}, view.snapshot.secrets, view.proxy.namespace
     if problem(tls, secrets, namespace):
         return []  # clients cannot connect, as in Istio, until the Secret is there
     if server.is_https:
         chain = _chain(_gateway_manager(view, port, server))
     elif clusters := l4_route(view, server):
-        chain = _tcp_chain(stat, clusters)
+        chain = _guarded(view, port.target, _tcp_chain(stat, clusters))
     else:
         return []
     socket = server_socket(tls, secrets, namespace, http=server.is_https)
@@ -131,8 +132,24 @@ def _gateway_manager(view: View, port: GatewayPort, server: Server) -> dict[str,
         "normalize_path": True,
         "merge_slashes": False,
         "upgrade_configs": [{"upgrade_type": "websocket"}],
-        "http_filters": [telemetry.identity_filter(view.proxy), *_request_filters(), _router()],
-    }
+        "http_filters": [
+            telemetry.identity_filter(view.proxy), *_guards(view, port.target), *_request_filters(), _router()
+        ],
+    }  # fmt: skip
+
+
+def _guards(view: View, port: int) -> list[Resource]:
+    """The HTTP filters by which RequestAuthentications and AuthorizationPolicies hold."""
+    place = authorization.Place(view.proxy.namespace, view.proxy.labels, port)
+    tokens = jwt.filters(token_rules(view.snapshot, view.proxy), view.services)
+    return [*tokens, *authorization.filters(view.snapshot.authorization_policies, place)]
+
+
+def _guarded(view: View, port: int, chain: Resource) -> Resource:
+    """A filter chain of plain bytes, with what AuthorizationPolicies say before it."""
+    place = authorization.Place(view.proxy.namespace, view.proxy.labels, port, http=False)
+    guards = authorization.filters(view.snapshot.authorization_policies, place)
+    return {**chain, "filters": [*guards, *chain["filters"]]}
 
 
 def _inbound(view: View, inbound: Inbound) -> Resource:
@@ -147,7 +164,7 @@ def _inbound(view: View, inbound: Inbound) -> Resource:
         return made | peers.server_chains(mode, encrypted, plain)
 
     if protocol in ("tcp", "tls"):
-        tcp = _tcp_chain(name, {"cluster": cluster})
+        tcp = _guarded(view, port, _tcp_chain(name, {"cluster": cluster}))
         return listener(tcp, tcp)
     route = {
         "name": "default",
@@ -171,7 +188,7 @@ def _inbound(view: View, inbound: Inbound) -> Resource:
         "normalize_path": True,
         "server_header_transformation": "PASS_THROUGH",
         "upgrade_configs": [{"upgrade_type": "websocket"}],
-        "http_filters": [telemetry.peer_filter(), _router()],
+        "http_filters": [telemetry.peer_filter(), *_guards(view, port), _router()],
     }
     encrypted, plain = (
         _chain({**manager, "access_log": telemetry.access_log(proxy, "destination", mutual=mutual)})

@@ -141,6 +141,8 @@ class Snapshot:
     gateway_api: tuple[Obj, ...] = ()  # all its kinds
     namespaces: tuple[Obj, ...] = ()
     peer_authentications: tuple[Obj, ...] = ()
+    authorization_policies: tuple[Obj, ...] = ()
+    request_authentications: tuple[Obj, ...] = ()
     memo: dict[Any, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def once(self, key: Any, make: Callable[[], T]) -> T:
@@ -199,4 +201,6 @@ def snapshot_of(objects: Iterable[Obj], endpoints: Iterable[PodEndpoint]) -> Sna
         gateway_api=tuple(obj for kind, heap in heaps.items() if kind.endswith(f".{GATEWAY_API}") for obj in heap),
         namespaces=tuple(heaps.get("Namespace", ())),
         peer_authentications=tuple(heaps.get("PeerAuthentication", ())),
+        authorization_policies=tuple(heaps.get("AuthorizationPolicy", ())),
+        request_authentications=tuple(heaps.get("RequestAuthentication", ())),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -390,12 +391,81 @@ def peer_authentication(obj: Obj) -> Iterator[FieldError]:
             yield FieldError(f"spec.portLevelMtls[{port}]", "Invalid value: port must be between 1-65535")
 
 
+def authorization_policy(obj: Obj) -> Iterator[FieldError]:
+    spec = obj["spec"]
+    if spec.get("action") == "DENY" and not spec.get("rules"):
+        yield FieldError("spec", "Invalid value: DENY without `rules` is never triggered: use `rules: [{}]`")
+    for index, rule in enumerate(spec.get("rules") or ()):
+        for name, inner in (("from", "source"), ("to", "operation")):
+            listed = (rule or {}).get(name)
+            if listed == []:
+                yield FieldError(f"spec.rules[{index}].{name}", f"Invalid value: `{name}` must have at least one entry")
+            for number, one in enumerate(listed or ()):
+                where = f"spec.rules[{index}].{name}[{number}].{inner}"
+                given = (one or {}).get(inner)
+                if not given:
+                    yield FieldError(where, f"Required value: `{inner}` must have a field")
+                    continue
+                for key, values in given.items():
+                    if values == []:
+                        yield FieldError(f"{where}.{key}", "Invalid value: it must not be empty")
+                accounts = given.get("serviceAccounts") or given.get("notServiceAccounts")
+                if accounts and any(given.get(key) for key in _NOT_WITH_ACCOUNTS):
+                    yield FieldError(where, "Invalid value: Cannot set serviceAccounts with namespaces or principals")
+        for number, condition in enumerate((rule or {}).get("when") or ()):
+            where = f"spec.rules[{index}].when[{number}]"
+            if not condition.get("values") and not condition.get("notValues"):
+                yield FieldError(where, "Required value: at least one of values and notValues")
+            form = _CONDITION_FORMS.get(condition["key"])
+            for value in [*(condition.get("values") or ()), *(condition.get("notValues") or ())]:
+                if form == "block" and not is_block(value):
+                    yield FieldError(where, f'Invalid value: "{value}": must be an IP address or a range')
+                if form == "port" and not (value.isdigit() and 1 <= int(value) <= 65535):
+                    yield FieldError(where, f'Invalid value: "{value}": must be a port')
+
+
+_NOT_WITH_ACCOUNTS = ("principals", "notPrincipals", "namespaces", "notNamespaces")
+_CONDITION_FORMS = {"source.ip": "block", "remote.ip": "block", "destination.ip": "block", "destination.port": "port"}
+
+
+def is_block(value: str) -> bool:
+    """An IP address or a range of them."""
+    try:
+        ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
+def request_authentication(obj: Obj) -> Iterator[FieldError]:
+    for index, rule in enumerate(obj["spec"].get("jwtRules") or ()):
+        where = f"spec.jwtRules[{index}]"
+        if not rule["issuer"]:
+            yield FieldError(f"{where}.issuer", "Required value: it must not be empty")
+        if bool(rule.get("jwks")) == bool(rule.get("jwksUri")):
+            yield FieldError(where, "Invalid value: one of jwks and jwksUri is needed: pocket asks no issuer")
+        if rule.get("jwks"):
+            try:
+                keys = json.loads(rule["jwks"])["keys"]
+            except (ValueError, KeyError, TypeError):
+                keys = None
+            if not isinstance(keys, list) or not keys:
+                yield FieldError(f"{where}.jwks", 'Invalid value: must be JSON such as {"keys": [...]}')
+        uri = rule.get("jwksUri")
+        if uri and not re.fullmatch(r"https?://[^\s/:]+(:\d{1,5})?(/\S*)?", uri):
+            yield FieldError(f"{where}.jwksUri", "Invalid value: url must have scheme http:// or https://")
+        if "" in (rule.get("audiences") or ()):
+            yield FieldError(f"{where}.audiences", "Invalid value: it must not be empty")
+
+
 RULES: Mapping[str, Callable[[Obj], Iterator[FieldError]]] = {
     "VirtualService": virtual_service,
     "Gateway": gateway,
     "DestinationRule": destination_rule,
     "ServiceEntry": service_entry,
     "PeerAuthentication": peer_authentication,
+    "AuthorizationPolicy": authorization_policy,
+    "RequestAuthentication": request_authentication,
     "ServiceMonitor": service_monitor,
 }
 

@@ -482,6 +482,81 @@ _MTLS = _o({"mode": _e("UNSET", "DISABLE", "PERMISSIVE", "STRICT")})
 
 PEER_AUTHENTICATION = _o({"selector": _WORKLOAD, "mtls": _MTLS, "portLevelMtls": _m(_MTLS)})
 
+_NO_TARGETS = {name: _no("there are no waypoints: use selector") for name in ("targetRef", "targetRefs")}
+
+
+def _negated(*names: str, form: str = "") -> dict[str, Field]:
+    """Lists of values, and `notValues` beside each."""
+    return {
+        key: _many(_s(form)) for name in names for key in (name, f"not{name[0].upper()}{name[1:]}")
+    }
+
+
+_SOURCE = _o(
+    {
+        **_negated("principals", "requestPrincipals", "namespaces", "serviceAccounts", "trustDomains", form="pattern"),
+        **_negated("ipBlocks", "remoteIpBlocks", form="address"),
+    }
+)
+_OPERATION = _o(
+    {
+        **_negated("hosts", "methods", form="pattern"),
+        **_negated("ports", form="port"),
+        **_negated("paths", form="path-pattern"),
+    }
+)
+
+AUTHORIZATION_POLICY = _o(
+    {
+        "selector": _WORKLOAD,
+        **_NO_TARGETS,
+        "action": _e(
+            "ALLOW", "DENY", "AUDIT", "CUSTOM",
+            refused_values={"CUSTOM": "there is no external authorizer: meshConfig.extensionProviders has none"},
+        ),
+        "provider": _no("there is no external authorizer: meshConfig.extensionProviders has none"),
+        "rules": _many(
+            _o(
+                {
+                    "from": _many(_o({"source": _SOURCE})),
+                    "to": _many(_o({"operation": _OPERATION})),
+                    "when": _many(
+                        _o({"key": _must(_s("condition")), "values": _many(_s()), "notValues": _many(_s())})
+                    ),
+                }
+            )
+        ),
+    }
+)  # fmt: skip
+
+REQUEST_AUTHENTICATION = _o(
+    {
+        "selector": _WORKLOAD,
+        **_NO_TARGETS,
+        "jwtRules": _many(
+            _o(
+                {
+                    "issuer": _must(_s()),
+                    "audiences": _many(_s()),
+                    "jwks": _s(),
+                    "jwksUri": _s(),
+                    "jwks_uri": _no("the old name of jwksUri"),
+                    "fromHeaders": _many(_o({"name": _must(_s("header-name")), "prefix": _s()})),
+                    "fromParams": _many(_s()),
+                    "fromCookies": _many(_s()),
+                    "outputPayloadToHeader": _s("header-name"),
+                    "outputClaimToHeaders": _many(
+                        _o({"header": _must(_s("header-name")), "claim": _must(_s())})
+                    ),
+                    "forwardOriginalToken": _b(),
+                    "timeout": _DURATION,
+                    "spaceDelimitedClaims": _many(_s()),
+                }
+            )
+        ),
+    }
+)
+
 _PLAIN = "Prometheus' default is used"
 
 SERVICE_MONITOR = _o(
@@ -559,6 +634,8 @@ SPECS: Mapping[str, Field] = {
     "DestinationRule": DESTINATION_RULE,
     "ServiceEntry": SERVICE_ENTRY,
     "PeerAuthentication": PEER_AUTHENTICATION,
+    "AuthorizationPolicy": AUTHORIZATION_POLICY,
+    "RequestAuthentication": REQUEST_AUTHENTICATION,
     "ServiceMonitor": SERVICE_MONITOR,
 }
 """The `spec` of each kind."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from pocket.mesh.clusters import inbound_clusters, outbound_clusters, split, substitute_clusters
+from pocket.mesh.clusters import inbound_clusters, key_clusters, outbound_clusters, split, substitute_clusters
 from pocket.mesh.delegates import with_delegates
 from pocket.mesh.gatewayapi import convert as gatewayapi
 from pocket.mesh.gateways import all_gateway_routes
@@ -62,6 +62,7 @@ class Translation:
             [
                 *_counted_bytes(proxy, shared.view),
                 *inbound_clusters(snapshot, proxy),
+                *key_clusters(snapshot, proxy, view.services),
                 *substitute_clusters(proxy, view.services),
             ]
         )
