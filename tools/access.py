@@ -5,8 +5,8 @@ refuses their paths (403) to every address that is not in ALLOW_FROM (config.mak
 comes from, which nobody can claim falsely; where the cluster hides that address, all are refused.
 https://istio.io/latest/docs/tasks/security/authorization/authz-ingress/
 
-Nothing happens in a cluster that knows no such policies, nor on pocket, which stores them without effect: its gateway
-is open to this machine only.
+Nothing happens in a cluster that knows no such policies, nor on pocket: its gateway is open to this
+machine only.
 """
 
 from __future__ import annotations
