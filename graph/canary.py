@@ -10,6 +10,17 @@ from graph.cluster import Obj
 from graph.errors import Advice
 
 ANNOTATION = "c756.io/canary"
+MANAGER = "c756-canary"
+"""The field manager of what a canary writes: weights at each step, its annotation at each look."""
+
+
+def step_began(virtual_service: Obj) -> int | None:
+    """When a canary under way last wrote the weights (unix seconds); None where there is none, or it cannot be read."""
+    try:
+        state = json.loads((virtual_service["metadata"].get("annotations") or {})[ANNOTATION])
+        return int(state["began"])
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def under_way(virtual_services: Iterable[Obj], now: float) -> list[Advice]:

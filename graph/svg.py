@@ -13,9 +13,10 @@ from graph.layout import NODE, Placed, Point, place
 
 Json = dict[str, Any]
 
-MARGIN, HEAD, LEGEND = 40.0, 52.0, 46.0
+MARGIN, HEAD, LEGEND = 40.0, 52.0, 64.0
 _CHAR = 6.1  # about the width of a letter of 11 px
 _DASHES = {health.DEGRADED: "12 4", health.FAILING: "6 3", health.IDLE: "2 4"}
+_SHAPES = "square: workload, triangle: service, tag: outside the mesh, circle: unknown"
 _STYLE = """
 text { font: 11px "DejaVu Sans", "Red Hat Text", Arial, sans-serif; fill: #151515; }
 .title { font-size: 15px; font-weight: bold; }
@@ -204,7 +205,7 @@ def _text(text: str, x: float, y: float, css: str = "halo") -> str:
 
 
 def _legend(y: float) -> list[str]:
-    """What colours and shapes mean, in one line."""
+    """What colours mean, and below it what shapes mean."""
     words: Mapping[str, str] = {
         health.HEALTHY: "healthy",
         health.DEGRADED: "degraded (any 5xx)",
@@ -219,5 +220,5 @@ def _legend(y: float) -> list[str]:
         x += 50 + _CHAR * len(word)
     return [
         *parts,
-        f'<text x="{x}" y="{y}">square: workload, triangle: service, tag: outside the mesh, circle: unknown</text>',
+        f'<text x="{MARGIN}" y="{y + 18}">{_SHAPES}</text>',
     ]

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from graph import changes
+import pytest
+
+from c756.canary.cluster import _COMPONENT
+from graph import canary, changes
+from tests.graph.test_canary import STATE
 
 NS = "c756ns"
 
@@ -63,3 +68,40 @@ def test_a_status_that_a_controller_writes_is_no_change() -> None:
 def test_the_same_thing_told_twice_counts_once() -> None:
     events = [event("s2-v2", "Scaled up", lastTimestamp=LATER), event("s2-v2", "Scaled up", eventTime=LATER)]
     assert len(changes.within([], events, [NS], AT, AT + 60)) == 1
+
+
+def judged(*times: tuple[str, str], under_way: bool = False) -> dict[str, Any]:
+    """A VirtualService with what was written to it: (time, field manager)."""
+    made = obj("s2", split(90, 10))
+    made["metadata"]["managedFields"] = [{"time": time, "manager": manager} for time, manager in times]
+    if under_way:
+        made["metadata"]["annotations"] = {canary.ANNOTATION: replace(STATE, began=AT + 5.7).text()}
+    return made
+
+
+def test_each_change_of_weights_by_a_canary_is_a_mark_and_what_it_writes_at_each_look_is_none() -> None:
+    about = {"kind": "VirtualService", "namespace": NS, "name": "s2"}
+    told = [
+        {"involvedObject": about, "reason": reason, "message": message, "lastTimestamp": f"2023-11-14T22:13:{second}Z"}
+        for reason, message, second in (
+            ("CanaryStep", "step 10 %: v2 10 %, v1 90 %", 30),
+            ("CanaryRolledBack", "worse: v2 fails. v1 has everything", 50),
+            ("CanaryPromoted", "v2 has everything", 55),
+            ("Other", "of a controller", 56),
+        )
+    ]
+    service = judged(("2023-11-14T22:13:25Z", "kubectl-client-side-apply"), (LATER, canary.MANAGER))
+    found = changes.within([service], told, [NS], AT, AT + 60)
+    assert canary.MANAGER == _COMPONENT
+    assert [(one.at - AT, one.kind, one.text) for one in found] == [
+        (5, "weights", "s2 (s2.c756ns.svc.cluster.local): v1 90 %, v2 10 %"),
+        (10, "weights", "canary step 10 %: v2 10 %, v1 90 %"),
+        (30, "weights", "canary rolled back: worse: v2 fails. v1 has everything"),
+        (35, "weights", "canary promoted: v2 has everything"),
+    ]
+
+
+@pytest.mark.parametrize(("under_way", "at"), [(True, 5), (False, 40)])
+def test_shares_are_counted_since_a_canarys_step_began_not_since_its_last_look(under_way: bool, at: int) -> None:
+    service = judged(("2023-11-14T22:13:21Z", "kubectl"), (LATER, canary.MANAGER), under_way=under_way)
+    assert changes.changed(service) == AT + at

@@ -290,6 +290,20 @@ def test_there_is_no_golden_file_without_a_case() -> None:
     assert {file.stem for file in GOLDEN.glob("*.json")} == set(CASES)
 
 
+def nodes(case: Case, **replaced: Any) -> dict[str, dict[str, Any]]:
+    """Nodes by their short names; `replaced`: fields of the cluster."""
+    objects = replace(cluster(case.traffic), **replaced)
+    asked = pipeline.plan(options_of(case), objects)
+    rows = {text: promql.answer(text, TRAFFIC[case.traffic]) for text in asked.texts()}
+    result, _ = pipeline.traffic_map(asked, rows, objects)
+    found = [one["data"] for one in pipeline.to_json(options_of(case), result)["elements"]["nodes"]]
+    return {
+        f"{one['nodeType']} {next(one[key] for key in ('workload', 'service', 'app') if one.get(key))}": one
+        for one in found
+        if one["nodeType"] != "box"
+    }
+
+
 def edges(case: Case) -> dict[tuple[str, str], dict[str, Any]]:
     """Edges by the short names of their ends, with their rates: what the hand-written expectations below look at."""
     answer = graph_of(case)
@@ -361,6 +375,42 @@ def test_mutual_tls_and_principals_of_edges() -> None:
     shared = next(data for name, data in found.items() if name.startswith("service:c756ns:cmpt756db"))
     assert (shared["isMTLS"], shared["destPrincipal"]) == ("80", "spiffe://c756")
     assert not any("isMTLS" in data for name, data in found.items() if name.startswith("unknown"))
+
+
+def test_service_nodes_in_between_are_injected_and_those_of_no_known_namespace_are_closed() -> None:
+    found = nodes(Case("outside", namespaces=("istio-system",)))
+    assert found["service unknown"]["isInaccessible"] is True
+    assert "isInjected" not in found["service unknown"]  # the request ended there
+    assert nodes(Case("canary"))["service cmpt756s2"]["isInjected"] is True
+    nowhere = http(S1, NOBODY, 1.0, host="refunds.example", service_namespace="unknown", reporters=("source",))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(TRAFFIC, "nowhere", [replace(nowhere, service_name="refunds")])
+        assert nodes(Case("nowhere"))["service refunds"]["isInaccessible"] is True
+
+
+def test_any_route_is_request_routing() -> None:
+    """Kiali's badge does not ask for conditions."""
+    target = {"destination": {"host": "cmpt756db"}}
+    service = {
+        "metadata": {"name": "db", "namespace": NS},
+        "spec": {"hosts": ["cmpt756db"], "http": [{"route": [target]}]},
+    }
+    found = nodes(Case("canary"), virtual_services=(service,))
+    assert found["service cmpt756db"]["hasRequestRouting"] is True
+    assert "hasTrafficShifting" not in found["service cmpt756db"]
+    assert "hasRequestRouting" not in found["service cmpt756s2"]
+
+
+def test_hosts_of_a_service_entry_without_traffic_are_idle_nodes() -> None:
+    found = nodes(Case("canary", options={"appenders": BASE | {"idleNode"}}))
+    assert found["service a.example.com"]["isIdle"] is True
+    assert "service a.example.com" not in nodes(Case("canary"))
+
+
+def test_a_gateway_answers_for_what_it_sends() -> None:
+    """6 requests/s, of which v2 fails 0.25: they came in from outside, where nobody counts."""
+    found = nodes(Case("canary"))["app istio-ingressgateway"]["healthData"]["status"]
+    assert (found["status"], found["errorRatio"]) == ("Degraded", 4.2)
 
 
 def test_reporters_that_name_the_cluster_differently_are_not_added_up() -> None:

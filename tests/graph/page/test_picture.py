@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from playwright.sync_api import expect
+import pytest
+from playwright.sync_api import Browser, expect
 
+from graph import svg
+from tests.graph import test_golden
 from tests.graph.page.browsing import GraphPage
 
 
@@ -101,3 +104,19 @@ def test_headers_and_policy(graph_page: GraphPage) -> None:
     html = response.text()
     assert " style=" not in html
     assert " onclick=" not in html
+
+
+@pytest.mark.parametrize("name", ["versionedApp", "zoom_version", "service"])
+def test_no_text_of_the_snapshot_is_cut_off(browser: Browser, name: str) -> None:
+    with browser.new_page() as page:
+        page.set_content(svg.draw(test_golden.graph_of(test_golden.CASES[name])))
+        cut = page.evaluate(
+            """() => {
+                const picture = document.querySelector('svg').getBoundingClientRect();
+                const out = ({left, right, top, bottom}) => left < picture.left || right > picture.right
+                    || top < picture.top || bottom > picture.bottom;
+                return [...document.querySelectorAll('text')].filter((text) => out(text.getBoundingClientRect()))
+                    .map((text) => text.textContent);
+            }"""
+        )
+        assert cut == []
