@@ -184,16 +184,18 @@ def _say(text: str) -> None:
 def main(say: Callable[[str], None] = _say) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--releases", type=int, default=10_000)
+    parser.add_argument("--skip", type=int, default=0, help="so many rows of the table, which are known")
     parser.add_argument("--processes", type=int, default=1)
     options = parser.parse_args()
     say(f"| {' | '.join(HEAD)} |")
     say("|---" * len(HEAD) + "|")
     pace, size = Pace(), max(1, options.releases // 100)
     with ProcessPoolExecutor(options.processes) as pool:
-        for scenario in SCENARIOS:
-            starts = range(0, options.releases, size)
+        for scenario in SCENARIOS[options.skip :]:
+            number = max(1, round(options.releases * scenario.part))
             parts = [
-                pool.submit(releases, scenario, pace, range(at, min(at + size, options.releases))) for at in starts
+                pool.submit(releases, scenario, pace, range(at, min(at + size, number)))
+                for at in range(0, number, size)
             ]
             say(row(scenario, [end for part in parts for end in part.result()]))
     return 0
