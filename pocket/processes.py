@@ -112,7 +112,7 @@ def is_alive(process: ProcessId) -> bool:
     """Is this very process still running? One that used its pid later is another one; a zombie is dead."""
     child = _children.get(process.pid)
     if child is not None and child.poll() is not None:
-        del _children[process.pid]
+        _children.pop(process.pid, None)  # another thread may have been quicker
         return False
     return _started(process.pid) == process.started
 
@@ -218,7 +218,7 @@ def reap() -> None:
     """Collect our children that have ended, so that they do not stay zombies."""
     for pid, child in list(_children.items()):
         if child.poll() is not None:
-            del _children[pid]
+            _children.pop(pid, None)
 
 
 def rotate(log: Path, limit: int, keep: int = 1) -> bool:

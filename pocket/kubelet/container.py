@@ -370,7 +370,9 @@ class Container:
         if self._killer is not None:
             self._killer.cancel()
             self._killer = None
-        processes.kill(process)  # what the main process left behind, as when its pid namespace ends
+        self._set_ready(False)  # first of all: until every Envoy knows, requests are sent to it in vain
+        # What the main process left behind, as when its pid namespace ends. Looking for it takes a while.
+        await asyncio.to_thread(processes.kill, process)
         self._ended(code, "Completed" if code == 0 else "Error", self._last_words(code))
         return times.age(self._record.started_at)
 

@@ -20,6 +20,7 @@ from pocket.objects import Obj
 
 HOST = "127.0.0.1"
 _SHOWN = 1024  # characters of an answer that an Event shows
+_TURN = 0.1  # seconds; how exact a timeout is
 _EAGER = 10.0  # seconds after the start in which we look more often than the period says
 _EAGER_PERIOD = 0.2  # seconds
 
@@ -58,25 +59,59 @@ class Streak:
         return ok if self._count >= (self._successes if ok else self._failures) else None
 
 
+class Patience:
+    """How long to wait for an answer, in time that we could have heard it in. Pure.
+
+    Time is counted in turns of our own event loop, each for no more than it was meant to last: a turn that came late
+    (a busy API server in the same process, a stopped process, a machine that slept) says nothing about who was asked.
+    """
+
+    def __init__(self, limit: float) -> None:
+        """`limit` in seconds. A tenth of it at most goes by in one turn: an answer needs several to be read."""
+        self._left = limit
+        self._turn = min(_TURN, limit / 10)
+
+    def next(self) -> float | None:
+        """Seconds to wait in the next turn; None when the time is over."""
+        if self._left < 1e-6:
+            return None
+        turn = min(self._turn, self._left)
+        self._left -= turn
+        return turn
+
+
 async def ask(probe: Obj, target: Target) -> Result:
-    """Do what a probe (or a hook) says, once."""
+    """Do what a probe (or a hook) says, once; judged by what could be measured (see `Patience`)."""
     limit = float(probe.get("timeoutSeconds") or 1)
+    patience = Patience(limit)
+    asking = asyncio.create_task(_ask(probe, target))
     try:
-        async with asyncio.timeout(limit):
-            if "httpGet" in probe:
-                return await _http(probe["httpGet"], target)
-            if "tcpSocket" in probe:
-                _, writer = await asyncio.open_connection(HOST, target.port(probe["tcpSocket"]["port"]))
-                writer.close()
-                return Result(True)
-            if "exec" in probe:
-                code, output = await target.execute(probe["exec"].get("command") or [])
-                return Result(code == 0, output[:_SHOWN])
-            if "sleep" in probe:
-                await asyncio.sleep(float(probe["sleep"].get("seconds") or 0))
-                return Result(True)
-    except TimeoutError:
-        return Result(False, f"no answer within {limit:g} s")
+        while not asking.done():
+            turn = patience.next()
+            if turn is None:
+                return Result(False, f"no answer within {limit:g} s")
+            await asyncio.wait({asking}, timeout=turn)
+        return asking.result()
+    finally:
+        if not asking.done():
+            asking.cancel()
+            await asyncio.wait({asking})
+
+
+async def _ask(probe: Obj, target: Target) -> Result:
+    try:
+        if "httpGet" in probe:
+            return await _http(probe["httpGet"], target)
+        if "tcpSocket" in probe:
+            _, writer = await asyncio.open_connection(HOST, target.port(probe["tcpSocket"]["port"]))
+            writer.close()
+            return Result(True)
+        if "exec" in probe:
+            code, output = await target.execute(probe["exec"].get("command") or [])
+            return Result(code == 0, output[:_SHOWN])
+        if "sleep" in probe:
+            await asyncio.sleep(float(probe["sleep"].get("seconds") or 0))
+            return Result(True)
     except (OSError, aiohttp.ClientError, ValueError) as error:
         number = getattr(error, "errno", None)  # asyncio's own words about it name addresses, not reasons
         return Result(False, os.strerror(number) if number else str(error) or type(error).__name__)
@@ -132,8 +167,10 @@ async def _http(get: Obj, target: Target) -> Result:
     }
     headers.update({str(entry["name"]): str(entry.get("value") or "") for entry in get.get("httpHeaders") or ()})
     connector = aiohttp.TCPConnector(force_close=True, ssl=False)  # Kubernetes does not verify certificates here
+    # The timeout is the caller's: aiohttp's own (30 s for a connection, by the clock) counts our delays as theirs.
+    endless = aiohttp.ClientTimeout(total=None, sock_connect=None)
     async with (
-        aiohttp.ClientSession(connector=connector) as session,
+        aiohttp.ClientSession(connector=connector, timeout=endless) as session,
         session.get(url, headers=headers, allow_redirects=False) as response,
     ):
         body = await response.content.read(_SHOWN)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ class Answers:
 
     statuses: Counter[int] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
+    served: list[float] = field(default_factory=list)
+    """When each 2xx came (time.monotonic)."""
 
     @property
     def total(self) -> int:
@@ -76,6 +79,8 @@ class Load:
                 async with session.get(url) as answer:
                     await answer.read()
                     self.answers.statuses[answer.status] += 1
+                    if 200 <= answer.status < 300:
+                        self.answers.served.append(time.monotonic())
             except (aiohttp.ClientError, TimeoutError) as error:
                 self.answers.lost[repr(error)] += 1
             if self._pause:

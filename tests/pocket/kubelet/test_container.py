@@ -2,10 +2,12 @@
 
 import base64
 import json
+import threading
 import time
 from pathlib import Path
+from unittest import mock
 
-from pocket import logtimes
+from pocket import logtimes, processes
 from pocket.objects import is_ready
 from tests.pocket.cluster import NAMESPACE, Cluster, live
 
@@ -196,3 +198,26 @@ async def test_a_missing_secret_is_named_and_waited_for(cluster: Cluster) -> Non
     launch = cluster.folder() / "app" / "launch.json"
     assert launch.stat().st_mode & 0o777 == 0o600
     assert json.loads(launch.read_text())["env"]["WORD"] == "hush"
+
+
+@live
+async def test_who_has_ended_gets_no_more_requests_while_its_leftovers_are_looked_for(cluster: Cluster) -> None:
+    cluster.pod()
+    await cluster.until_ready()
+    look_on = threading.Event()
+    kill = processes.kill
+
+    def slowly(process: processes.ProcessId) -> None:
+        assert look_on.wait(60), "nobody let the search for leftovers go on"
+        kill(process)
+
+    with mock.patch("pocket.kubelet.container.processes.kill", slowly):
+        try:
+            await cluster.crash()
+            await cluster.until(lambda: not is_ready(cluster.get("Pod", "p")), "the pod to be out of the endpoints")
+            assert not any(entry.ready for entry in cluster.kubelet.pod_endpoints())
+            assert cluster.status()["restartCount"] == 0
+        finally:
+            look_on.set()
+        await cluster.until_restarted(1)
+        await cluster.until_ready()

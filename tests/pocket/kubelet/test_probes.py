@@ -1,6 +1,7 @@
 import asyncio
 import http.server
 import threading
+import time
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -153,3 +154,46 @@ def test_an_eager_watch_looks_often_but_counts_failures_in_the_probes_rhythm() -
     script = asyncio.run(first_verdict())
     assert script.verdicts == [True]
     assert script.failures == 0
+
+
+def test_a_timeout_is_counted_in_turns_that_we_were_awake_in() -> None:
+    patience = probes.Patience(1.0)
+    turns = list(iter(patience.next, None))
+    assert sum(turns) == pytest.approx(1.0)
+    assert len(turns) == 10
+    assert len(list(iter(probes.Patience(0.05).next, None))) == 10
+    assert max(iter(probes.Patience(60).next, None)) == pytest.approx(0.1)
+
+
+def test_a_busy_loop_of_ours_is_no_failure_of_theirs(server: http.server.ThreadingHTTPServer) -> None:
+    """The answer is there in time; only we, busy for ten times the timeout, do not look at it."""
+
+    async def run() -> list[probes.Result]:
+        async def busy() -> None:
+            while True:
+                time.sleep(1.0)  # noqa: ASYNC251  (this is the fault)
+                await asyncio.sleep(0)
+
+        nuisance = asyncio.create_task(busy())
+        probe = {"httpGet": {"path": "/health/200", "port": "http"}, "timeoutSeconds": 0.1}
+        answers = [await probes.ask(probe, Target(server.server_port)) for _ in range(2)]
+        nuisance.cancel()
+        return answers
+
+    assert asyncio.run(run()) == [probes.Result(True)] * 2
+
+
+def test_who_does_not_answer_has_failed_whether_we_are_busy_or_not() -> None:
+    async def run() -> probes.Result:
+        async def busy() -> None:
+            while True:
+                time.sleep(0.02)  # noqa: ASYNC251  (this is the fault)
+                await asyncio.sleep(0)
+
+        nuisance = asyncio.create_task(busy())
+        async with asyncio.timeout(60):
+            result = await probes.ask({"exec": {"command": ["hang"]}, "timeoutSeconds": 0.1}, Target())
+        nuisance.cancel()
+        return result
+
+    assert asyncio.run(run()) == probes.Result(False, "no answer within 0.1 s")
