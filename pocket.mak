@@ -26,6 +26,11 @@ start: .venv/bin/python
 stop: .venv/bin/python
 	@$(POCKET) stop
 
+## restore: take back the copy of the objects that the last start made
+.PHONY: restore
+restore: .venv/bin/python
+	@$(POCKET) restore
+
 ## status: its parts and their memory
 .PHONY: status
 status: .venv/bin/python

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from pocket import lifecycle, processes, supervisor
+from pocket import backup, lifecycle, processes, supervisor
 from pocket.images import DockerfileError, ImageStore
 from pocket.images import build as build_image
 from pocket.kubeconfig import KubeconfigError
@@ -70,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command("start", _start, "start the cluster (or what is missing of it) and make its context current")
     command("stop", _stop, "stop everything; objects and data stay for the next start")
+    command("restore", _restore, "put the copy of the store that the last start made in its place")
     command(
         "status", _status, f"the parts of the cluster and their memory; exit code {_NOT_RUNNING} when it is stopped"
     )
@@ -94,6 +95,15 @@ def _start(settings: Settings, _: argparse.Namespace) -> int:
 
 def _stop(settings: Settings, _: argparse.Namespace) -> int:
     asyncio.run(lifecycle.stop(settings, _say))
+    return 0
+
+
+def _restore(settings: Settings, _: argparse.Namespace) -> int:
+    if lifecycle.is_running(settings):
+        raise PocketError("it runs, and writes to its store. First `make -f pocket.mak stop`.")
+    said = backup.restore(settings.store_file)
+    lifecycle.forget_pods(settings)
+    _say("store", f"{said}; `make -f pocket.mak start` goes on with them")
     return 0
 
 

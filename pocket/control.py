@@ -10,13 +10,14 @@ import asyncio
 import contextlib
 import logging
 import signal
+import sqlite3
 import ssl
 import sys
 from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from pocket import builtin, parts, supervisor, tls
+from pocket import backup, builtin, parts, supervisor, tls
 from pocket.admission import MeshAdmission
 from pocket.api.server import bootstrap_objects, make_app
 from pocket.controllers import Controllers
@@ -24,7 +25,7 @@ from pocket.kubelet import Kubelet
 from pocket.mesh.deliver import Delivery
 from pocket.mesh_sync import MeshSync
 from pocket.settings import Settings, from_environment
-from pocket.store import Store
+from pocket.store import Store, StoreError
 from pocket.tokens import Tokens
 
 _LOG = logging.getLogger("pocket")
@@ -38,6 +39,10 @@ async def serve(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
     store = Store(settings.store_file)
+    try:
+        backup.keep(settings.store_file)
+    except (OSError, sqlite3.Error) as error:  # a full disk: the copy from before is still there
+        _LOG.warning("no copy of %s is kept: %s", settings.store_file, error)
     kubelet = Kubelet(store, settings)
     mesh = MeshSync(settings, store, kubelet, Delivery(settings.xds_socket))
     bootstrap_objects(store, tls.ensure_certificate(settings.tls)[0].read_text())
@@ -86,7 +91,11 @@ def main() -> int:
         # Started in the background it would ignore some of these, and every pod and `kubectl exec` after it.
         signal.signal(number, signal.SIG_DFL)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    asyncio.run(serve(from_environment()))
+    try:
+        asyncio.run(serve(from_environment()))
+    except StoreError as error:  # a person reads this as the last line of our log
+        _LOG.error("%s", error)
+        return 1
     return 0
 
 

@@ -83,6 +83,9 @@ def start(settings: Settings, say: Say) -> None:
         if outdated:  # it must know what to start the others with
             say("renewing", "the control process: an earlier pocket has started it, or other parts")
             asyncio.run(supervisor.stop(settings, "control", grace=10))
+        if supervisor.recorded(settings, "control") is not None and not tls.is_whole(settings.tls, settings.token_file):
+            say("renewing", "the control process: its token or its certificate was damaged, and is made anew")
+            asyncio.run(supervisor.stop(settings, "control", grace=10))
         _check_ports(settings)
         token = tls.ensure_token(settings.token_file)
         authority, _, _ = tls.ensure_certificate(settings.tls)
@@ -129,7 +132,7 @@ async def stop(settings: Settings, say: Say) -> None:
         processes.kill_marked(f"{settings.home}:")
         if kubeconfig.remove(kubeconfig.file_to_write(), settings.api_url):
             say("kubectl's context", f'"{CONTEXT}" removed')
-        _forget_pods(settings)  # last: where the store is broken, all the rest is stopped already
+        forget_pods(settings)  # last: where the store is broken, all the rest is stopped already
 
 
 def is_running(settings: Settings) -> bool:
@@ -306,7 +309,7 @@ def _last_lines(settings: Settings, name: str) -> str:
 # -- steps of stop ----------------------------------------------------------------------------------------------
 
 
-def _forget_pods(settings: Settings) -> None:
+def forget_pods(settings: Settings) -> None:
     """Take the pods that ran out of the store: their controllers make new ones at the next start."""
     if not settings.store_file.exists():
         return

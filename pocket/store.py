@@ -88,10 +88,14 @@ class Store:
         self._clock = clock
         self._db = _open(path)
         self._objects: dict[str, dict[Place, Obj | _Packed]] = {}
-        for kind, namespace, name, text in self._db.execute("SELECT kind, namespace, name, json FROM objects"):
-            obj = json.loads(text)
-            self._objects.setdefault(kind, {})[(namespace, name)] = _Packed(obj, text) if len(text) > LARGE else obj
-        row = self._db.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
+        try:
+            for kind, namespace, name, text in self._db.execute("SELECT kind, namespace, name, json FROM objects"):
+                obj = json.loads(text)
+                self._objects.setdefault(kind, {})[(namespace, name)] = _Packed(obj, text) if len(text) > LARGE else obj
+            row = self._db.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
+        except (sqlite3.DatabaseError, ValueError) as error:
+            self._db.close()
+            raise StoreError(f"{path} is damaged: {error}. {cure(path)}.") from error
         self._version: int = row[0] if row else 0
         self._oldest = self._version
         self._history: deque[tuple[float, Event]] = deque()
@@ -317,7 +321,7 @@ def _spec(obj: Obj) -> Obj:
 
 
 def _open(path: Path | None) -> sqlite3.Connection:
-    """The database, with its tables. Raises StoreError where the file is something else or broken."""
+    """The database, with its tables. Raises StoreError where the file is something else or damaged."""
     database = sqlite3.connect(path or ":memory:", isolation_level=None)
     try:
         database.execute("PRAGMA journal_mode=WAL")
@@ -327,9 +331,30 @@ def _open(path: Path | None) -> sqlite3.Connection:
             " PRIMARY KEY (kind, namespace, name))"
         )
         database.execute("CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL)")
+        check(database, path)
+    except StoreError:
+        database.close()
+        raise
     except sqlite3.DatabaseError as error:
         database.close()
         full = getattr(error, "sqlite_errorname", "") == "SQLITE_FULL"
-        cure = "Make room" if full else "Remove it to begin with no objects"
-        raise StoreError(f"{path}: {error}. {cure}.") from error
+        raise StoreError(f"{path}: {error}. {'Make room' if full else cure(path)}.") from error
     return database
+
+
+def check(database: sqlite3.Connection, path: Path | None) -> None:
+    """Raises StoreError where pages are damaged (https://www.sqlite.org/pragma.html#pragma_quick_check)."""
+    try:
+        found = [row[0] for row in database.execute("PRAGMA quick_check(1)")]
+    except sqlite3.DatabaseError as error:
+        found = [str(error)]
+    if found != ["ok"]:
+        raise StoreError(f"{path} is damaged: {found[0].splitlines()[-1]}. {cure(path)}.")
+
+
+def cure(path: Path | None) -> str:
+    """What to do about a damaged store."""
+    kept = path and path.with_suffix(".kept.sqlite").exists()
+    if kept:
+        return "`make -f pocket.mak stop restore start` takes back the copy of the last start"
+    return "Remove it to begin with no objects"

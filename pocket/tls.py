@@ -8,11 +8,13 @@ token, readable by their owner alone.
 from __future__ import annotations
 
 import ipaddress
+import re
 import secrets
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
@@ -21,6 +23,7 @@ from pocket.files import write_private
 
 _LIFETIME = timedelta(days=365)
 _RENEW = timedelta(days=30)
+_TOKEN = 32  # random bytes of a token, which has more characters than that
 # Without these OpenSSL's strict checks refuse a certificate; since 3.13 they are Python's default.
 # https://docs.python.org/3/library/ssl.html#ssl.create_default_context, RFC 5280 4.2
 _NEEDED = {
@@ -32,26 +35,45 @@ _NEEDED = {
 
 
 def ensure_token(path: Path) -> str:
-    """The bearer token in that file, made first if it is not there."""
-    if not path.exists():
-        write_private(path, secrets.token_urlsafe(32).encode())
+    """The bearer token in that file, made first if it is not there, or is none: nobody can know an empty one."""
+    if not _is_token(path):
+        write_private(path, secrets.token_urlsafe(_TOKEN).encode())
     return path.read_text()
+
+
+def _is_token(path: Path) -> bool:
+    return path.exists() and re.fullmatch(rb"[A-Za-z0-9_-]{%d,}" % _TOKEN, path.read_bytes()) is not None
+
+
+def is_whole(folder: Path, token: Path) -> bool:
+    """Are token and certificates what `ensure_token` and `ensure_certificate` would leave as they are?"""
+    return _is_token(token) and _still_good(folder)
 
 
 def ensure_certificate(folder: Path) -> tuple[Path, Path, Path]:
     """Paths of the authority's certificate, the server's certificate and its key. Made anew 30 days before
-    the end, and where an earlier pocket has made less than strict clients ask for.
+    the end, where an earlier pocket has made less than strict clients ask for, and where one of them is damaged.
     """
-    authority, certificate, key = folder / "ca.crt", folder / "server.crt", folder / "server.key"
-    if not (authority.exists() and certificate.exists() and key.exists() and _still_good(authority, certificate)):
+    authority, certificate, key = _paths(folder)
+    if not _still_good(folder):
         _make(authority, certificate, key)
     return authority, certificate, key
 
 
-def _still_good(*paths: Path) -> bool:
-    """Valid for long enough, and with all that a strict client asks for."""
-    loaded = [x509.load_pem_x509_certificate(path.read_bytes()) for path in paths]
-    return all(
+def _paths(folder: Path) -> tuple[Path, Path, Path]:
+    return folder / "ca.crt", folder / "server.crt", folder / "server.key"
+
+
+def _still_good(folder: Path) -> bool:
+    """Valid for long enough, with all that a strict client asks for, and with the key that belongs to it."""
+    authority, server, key = _paths(folder)
+    try:
+        loaded = [x509.load_pem_x509_certificate(path.read_bytes()) for path in (authority, server)]
+        secret = serialization.load_pem_private_key(key.read_bytes(), None)
+        loaded[1].verify_directly_issued_by(loaded[0])
+    except (FileNotFoundError, ValueError, TypeError, InvalidSignature):
+        return False
+    return loaded[1].public_key() == secret.public_key() and all(
         certificate.not_valid_after_utc - datetime.now(UTC) > _RENEW
         and {extension.oid for extension in certificate.extensions} >= _NEEDED
         for certificate in loaded

@@ -46,19 +46,18 @@ class Claims:
 
 
 class Tokens:
-    """Makes and reads them; `path` is the key, made first if it is not there."""
+    """Makes and reads them; `path` is the key, made first if it is not there or damaged: its tokens are worth nothing
+    then, and pods have new ones when they are restarted."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        if not path.exists():
-            made = ec.generate_private_key(ec.SECP256R1())
-            pem = made.private_bytes(
+        key = _key(path)
+        if key is None:
+            key = ec.generate_private_key(ec.SECP256R1())
+            pem = key.private_bytes(
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
             )
             write_private(path, pem)
-        key = serialization.load_pem_private_key(path.read_bytes(), None)
-        if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise TypeError(f"{path} holds no key of the kind that pocket makes: remove it, and start again")
         self._key = key
 
     def issue(
@@ -113,3 +112,12 @@ def _pack(data: bytes) -> str:
 
 def _unpack(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def _key(path: Path) -> ec.EllipticCurvePrivateKey | None:
+    """The key in that file; None where there is none that could be used."""
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), None)
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+    return key if isinstance(key, ec.EllipticCurvePrivateKey) else None

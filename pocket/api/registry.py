@@ -252,6 +252,7 @@ class Registry:
         if not isinstance(obj.setdefault("metadata", {}), dict):
             raise self._undecodable(target, ["json: metadata must be an object"])
         _drop_nulls(obj)
+        _refuse_large(obj)  # before the work that it would cost
         findings = decode.check(obj, self._struct(target))
         if findings.wrong:
             raise self._undecodable(target, findings.wrong)

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -273,6 +274,35 @@ def test_a_part_that_does_not_start_is_told_with_its_log(tmp_path: Path) -> None
         assert "Remove it to begin with no objects" in stopped.stderr
         assert made.marked() == []
         broken.unlink()
+
+
+def test_what_is_damaged_is_told_with_its_cure_or_made_anew(tmp_path: Path) -> None:
+    with pocket_in(tmp_path / "p") as made:
+        home = made.folder / "home"
+        made.run("start")
+        made.kubectl("create", "configmap", "kept", "--from-literal=a=b")
+        running = made.run("restore", check=False)
+        assert (running.returncode, "First `make -f pocket.mak stop`" in running.stderr) == (1, True)
+        # A token that is none and a certificate that is none, while the control process runs with what they were.
+        (home / "token").write_text("")
+        (home / "tls" / "server.crt").write_text("junk")
+        assert "was damaged, and is made anew" in made.run("start").stdout
+        assert "kept" in made.kubectl("get", "configmaps", "-o", "name")
+        made.run("stop")
+
+        with sqlite3.connect(home / "store.sqlite") as database:
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        database.close()
+        whole = (home / "store.sqlite").read_bytes()
+        (home / "store.sqlite").write_bytes(whole[:8192] + b"\xa5" * (len(whole) - 8192))
+        failed = made.run("start", check=False)
+        assert failed.returncode == 1
+        assert "`make -f pocket.mak stop restore start` takes back the copy of the last start" in failed.stderr
+        assert "Traceback" not in failed.stderr
+        assert made.run("stop", check=False).returncode == 1
+        assert " objects of 20" in made.run("restore").stdout
+        made.run("start")
+        assert "kept" in made.kubectl("get", "configmaps", "-o", "name")
 
 
 def test_a_home_that_cannot_be_made(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 
 from pocket.lifecycle import PocketError, _answers
 from pocket.parts import Part
-from pocket.tls import ensure_certificate, ensure_token
+from pocket.tls import ensure_certificate, ensure_token, is_whole
 
 
 def strict(authority: Path) -> ssl.SSLContext:
@@ -98,3 +98,26 @@ def test_a_certificate_of_another_authority_is_called_that(tmp_path: Path) -> No
     with pytest.raises(PocketError, match=r"answers at .*, with a certificate that this Python refuses: .*make down"):
         _answers(Part("control", [], tmp_path, {}, url, ""), "API server", other)
     server.server_close()
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"short"])
+def test_a_token_that_is_none_is_made_anew(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "token"
+    path.write_bytes(content)
+    token = ensure_token(path)
+    assert len(token) >= 32
+    assert ensure_token(path) == token
+
+
+@pytest.mark.parametrize("name", ["ca.crt", "server.crt", "server.key"])
+def test_what_is_damaged_is_made_anew(tmp_path: Path, name: str) -> None:
+    token = tmp_path / "token"
+    ensure_token(token)
+    ensure_certificate(tmp_path)
+    assert is_whole(tmp_path, token)
+    for junk in (b"", b"junk", ensure_certificate(tmp_path / "other")[0].with_name(name).read_bytes()):
+        (tmp_path / name).write_bytes(junk)
+        assert not is_whole(tmp_path, token)
+        _, certificate, key = ensure_certificate(tmp_path)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+        assert is_whole(tmp_path, token)
