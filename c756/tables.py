@@ -45,11 +45,11 @@ def _confirmed(env: Mapping[str, str]) -> bool:
     from db.objtypes import OBJTYPES
 
     names = ", ".join(kind.table(env["TABLE_SUFFIX"]) for kind in OBJTYPES.values())
-    print(f"AWS account {_account(env['AWS_REGION'])}, region {env['AWS_REGION']}: tables {names}", flush=True)
+    print(f"AWS account {account(env['AWS_REGION'])}, region {env['AWS_REGION']}: tables {names}", flush=True)
     return question.confirmed("Delete them, with all that they contain?", env)
 
 
-def _account(region: str) -> str:
+def account(region: str) -> str:
     """Whose tables they are. Raises Trouble where AWS does not say: then nothing is deleted."""
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError

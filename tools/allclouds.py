@@ -19,7 +19,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from c756 import question
+from c756 import question, tables
+from c756.trouble import Trouble
 
 ROOT = Path(__file__).resolve().parents[1]
 USAGE = "usage: make -f allclouds.mak ls | stop"
@@ -142,6 +143,11 @@ def running(seen: Seen, suffix: str) -> tuple[str, ...]:
     return tuple(line for line in seen.lines if not line.startswith(NOT_OURS)) if seen.part.stop else ()
 
 
+def whose(part: Part) -> str:
+    """The account that tables at AWS belong to, as an addition to the title. Raises Trouble where AWS does not say."""
+    return f", AWS account {tables.account(part.env['AWS_REGION'])}" if part.title.startswith("DynamoDB") else ""
+
+
 def report(all_seen: Sequence[Seen]) -> str:
     """What `ls` prints."""
     lines: list[str] = []
@@ -163,11 +169,15 @@ def stop(env: Mapping[str, str]) -> int:
     keep = env.get("KEEP_TABLES") == "1"
     found = [(seen, lines) for seen in all_seen if (lines := running(seen, suffix))]
     found = [(seen, lines) for seen, lines in found if not (keep and seen.part.title.startswith("DynamoDB"))]
-    for seen, lines in found:
-        print("\n".join([seen.part.title, *(f"  {line}" for line in lines)]))
     # The contexts hold nothing that runs: not to see them is no reason to worry.
     unseen = [seen for seen in all_seen if seen.problem and seen.part.stop]
     blind = [f"{seen.part.title} could not be seen: {seen.problem}" for seen in unseen]
+    for seen, lines in tuple(found):
+        try:
+            print("\n".join([seen.part.title + whose(seen.part), *(f"  {line}" for line in lines)]), flush=True)
+        except Trouble as trouble:
+            found.remove((seen, lines))
+            blind.append(f"{seen.part.title} are left alone: {trouble}")
     failed: list[str] = []
     if found and not question.confirmed("Stop and delete all this?", env):
         print("nothing was stopped", file=sys.stderr)

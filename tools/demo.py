@@ -21,12 +21,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import requests
 
 from c756 import kubectl
 from tools import demo_canary
-from tools.demo_measure import Counts, Finding, counts_of, none_of, share
+from tools.demo_measure import Counts, Finding, Traffic, fewer, none_of, share, traffic_of
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMESPACE = "c756ns"
@@ -36,6 +37,11 @@ QUERY = (
     'istio_requests_total{reporter="source",source_workload="istio-ingressgateway",'
     'destination_service_name="cmpt756s2"}'
 )
+OF_S2 = (
+    'istio_requests_total{reporter="destination",destination_app="cmpt756s2"} or '
+    'istio_requests_total{reporter="source",source_app="cmpt756s2",destination_app="cmpt756db"}'
+)
+"""As the sidecars of s2 count, each of which is scraped in one go: what comes in and what goes on can be compared."""
 LINKED = (".venv", ".cache", "node_modules", "pocket/emulator/node_modules", "graph/node_modules")
 
 
@@ -110,14 +116,23 @@ class Demo:
             raise DemoError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
         return done.stdout
 
-    def counts(self) -> Counts:
-        """The gateway's counters as Prometheus has them."""
-        answer = self._http.get(f"{self.base}/prometheus/api/v1/query", params={"query": QUERY}, timeout=10)
+    def rows(self, query: str) -> list[dict[str, Any]]:
+        """What Prometheus has."""
+        answer = self._http.get(f"{self.base}/prometheus/api/v1/query", params={"query": query}, timeout=10)
         answer.raise_for_status()
-        return counts_of(answer.json()["data"]["result"])
+        found: list[dict[str, Any]] = answer.json()["data"]["result"]
+        return found
+
+    def counts(self) -> Traffic:
+        """Counters, by what the gateway has sent and by what the sidecars of s2 have seen."""
+        return traffic_of(self.rows(QUERY), self.rows(OF_S2))
 
     def measure(self, seconds: float) -> Counts:
         """What comes through the gateway in about that many seconds, seen by Prometheus."""
+        return self.measure_all(seconds).gateway
+
+    def measure_all(self, seconds: float) -> Traffic:
+        """The same, and what s2 does with it."""
         time.sleep(SETTLE)
         before = self.counts()
         time.sleep(seconds)
@@ -142,11 +157,16 @@ class Demo:
 
         self.step("2. Version 2 gets 10 %, and fails about half of its reads")
         self.run("tools/s2ver.sh", "v2")
-        now = self.measure(24)
+        traffic = self.measure_all(24)
+        now = traffic.gateway
         self.judge(
             share("share of v2", 0.10, now.of("v2"), now.total),
             share("failures of v2", 0.50, now.failed.get("v2", 0), now.of("v2")),
             share("failures of v1", 0, now.failed.get("v1", 0), now.of("v1")),
+        )
+        self.judge(
+            share("reads that v2 passes on to cmpt756db", 0.50, traffic.into_db.of("v2"), traffic.reads.of("v2")),
+            fewer("requests into cmpt756db, of those into S2", traffic.into_db.total, traffic.into_s2.total),
         )
 
         self.step("3. Back to version 1")

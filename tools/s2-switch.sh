@@ -21,11 +21,13 @@ routes=${ROUTES:-virtualservice}
 case $routes in
     virtualservice)
         weights=cluster/s2-vs-$version.yaml kind=virtualservices.networking.istio.io
+        object=virtualservice/cmpt756s2-weights
         beside=(-f cluster/s2-vs.yaml)
         others=(httproutes.gateway.networking.k8s.io cmpt756s1 cmpt756s2)
         ;;
     gateway-api)
         weights=cluster/gateway-api/s2-route-$version.yaml kind=httproutes.gateway.networking.k8s.io
+        object=$kind/cmpt756s2
         beside=(-f cluster/gateway-api/gateway.yaml -f cluster/gateway-api/s2-svc.yaml -f cluster/gateway-api/s1-route.yaml)
         others=(virtualservices.networking.istio.io cmpt756s1 cmpt756s2 cmpt756s2-mesh cmpt756s2-weights)
         ;;
@@ -41,6 +43,17 @@ host=cmpt756s2.c756ns.svc.cluster.local
 wanted=$(kubectl create --dry-run=client -o json -f "$weights" | python tools/traffic_split.py wanted "$host") ||
     die "$weights is not applied (see above): mend it and say it again"
 [[ -n $wanted ]] || die "$weights has no route to $host"
+
+# Which change of the weights the cluster holds: its generation is another after each. Empty where there are none yet.
+weights_now() { kubectl -n "$namespace" get "$object" --ignore-not-found -o 'jsonpath={.metadata.generation}'; }
+
+# Ends where somebody else has changed the weights since they were of generation $1: what we say would not be true.
+end_if_changed() {
+    local now
+    now=$(weights_now)
+    [[ -z $1 || $now == "$1" ]] || die "somebody else changed the weights meanwhile: they are not those of $weights.
+kubectl -n $namespace get $object -o yaml shows them. Agree on who shifts traffic, and say it again"
+}
 
 # Does version $1 have a Deployment with a pod that serves?
 serves() {
@@ -58,7 +71,9 @@ apply_routes() {
         serves "${share%%=*}" ||
             die "$weights sends ${share##*=} % to ${share%%=*}, which does not run. First: tools/s2ver.sh ${share%%=*}"
     done
+    end_if_changed "$mine"
     kubectl apply -f "$weights" "${beside[@]}"
+    mine=$(weights_now)
     replace_others
 }
 
@@ -101,12 +116,14 @@ wait_for_routes() {
     local end=$((SECONDS + limit))
     until now=$(in_force) && [[ $now == "$wanted" ]]; do
         end_if_refused
+        end_if_changed "$mine"
         ((SECONDS < end)) || die "after $limit s the ingress gateway still serves \"${now//$'\n'/ or }\" and not \"$wanted\".
 Are the routes as $weights and ${beside[*]#-f} say? kubectl -n $namespace get $kind -o yaml"
         sleep 0.2
     done
 }
 
+mine=$(weights_now)
 if [[ $wanted == "$version=100" ]] && serves "$version"; then
     apply_routes
     wait_for_routes
@@ -116,4 +133,5 @@ else
     apply_routes
     wait_for_routes
 fi
+end_if_changed "$mine"
 say "music is served by: $(sed -E 's/=([0-9]+)/ \1 %/g; s/% v/%, v/g' <<<"$wanted") (in force at the ingress gateway)"

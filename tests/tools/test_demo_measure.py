@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools.demo_measure import Counts, bounds, counts_of, none_of, share
+from tools.demo_measure import Counts, bounds, counts_of, fewer, none_of, share, traffic_of
 
 
 def row(version: str, code: str, value: float) -> dict[str, object]:
@@ -43,3 +43,26 @@ def test_share(expected: float, part: int, whole: int, holds: bool) -> None:
 def test_none_of() -> None:
     assert none_of("x", 0).holds
     assert not none_of("x", 1, "503").holds
+
+
+def test_fewer() -> None:
+    """What is passed on: all of it would mean that nothing was rejected, nothing that it was not measured."""
+    assert fewer("x", 9, 10).holds
+    assert not fewer("x", 10, 10).holds
+    assert not fewer("x", 0, 10).holds
+
+
+def test_traffic_of_the_sidecars() -> None:
+    def seen(reporter: str, source: str, version: str, value: int) -> dict[str, object]:
+        labels = {"reporter": reporter, "source_app": source, "source_version": version, "destination_version": "v2"}
+        return {"metric": labels | {"response_code": "200"}, "value": [0, str(value)]}
+
+    rows = [
+        seen("destination", "istio-ingressgateway", "unknown", 10),
+        seen("destination", "unknown", "unknown", 3),
+        seen("source", "cmpt756s2", "v1", 5),
+    ]
+    traffic = traffic_of([row("v2", "200", 9)], rows)
+    assert (traffic.gateway.of("v2"), traffic.into_s2.of("v2"), traffic.reads.of("v2")) == (9, 13, 10)
+    assert traffic.into_db == Counts({"v1": 5}, {})
+    assert traffic.since(traffic).into_s2.total == 0

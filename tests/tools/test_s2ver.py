@@ -118,6 +118,39 @@ def test_a_refusal_of_an_earlier_version_is_none(cluster: StandIns, checkout: Pa
     assert cluster.run("tools/s2-switch.sh", "v2", cwd=checkout).returncode == 0
 
 
+GENERATION = "get virtualservice/cmpt756s2-weights --ignore-not-found"
+
+
+@pytest.mark.parametrize(
+    ("version", "when", "applied"),
+    [
+        pytest.param("v2", "make -e", False, id="while the code was deployed"),
+        pytest.param("v2", "config_dump", True, id="before it was in force"),
+        pytest.param("v1", "make -e", True, id="after it was in force"),
+    ],
+)
+def test_who_loses_a_race_says_so(
+    cluster: StandIns, checkout: Path, version: str, when: str, applied: bool
+) -> None:
+    """Two at once: only one can be in force."""
+    cluster.answer("config_dump", config_dump({"v1": 90, "v2": 10} if version == "v2" else {"v1": 100}))
+    cluster.answer(GENERATION, "3")
+    cluster.answer(GENERATION, "4", after="kubectl apply")
+    cluster.answer(GENERATION, "5", after=when)
+    done = cluster.run("tools/s2-switch.sh", version, cwd=checkout)
+    assert done.returncode == 1
+    assert f"somebody else changed the weights meanwhile: they are not those of cluster/s2-vs-{version}" in done.stderr
+    assert "in force" not in done.stdout
+    assert any("kubectl apply" in call for call in cluster.calls) == applied
+
+
+def test_a_race_with_nobody(cluster: StandIns, checkout: Path) -> None:
+    cluster.answer("config_dump", config_dump({"v1": 90, "v2": 10}))
+    cluster.answer(GENERATION, "3")
+    cluster.answer(GENERATION, "4", after="kubectl apply")
+    assert cluster.run("tools/s2-switch.sh", "v2", cwd=checkout).returncode == 0
+
+
 @pytest.mark.parametrize("arguments", [("v9",), (), ("v1", "v2"), ("../s2-dpl-v1",)])
 def test_an_unknown_version_lists_the_known(cluster: StandIns, checkout: Path, arguments: tuple[str, ...]) -> None:
     done = cluster.run("tools/s2-switch.sh", *arguments, cwd=checkout)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.aws import ACCOUNT, BROKEN, Aws, serving
+from tests.conftest import ROOT
 from tests.vendors.clouds import CONTEXTS, HANGS, VENDORS, Clouds, kubernetes
 from tools.allclouds import Looks, Part, Seen, report, running
 
@@ -33,6 +36,12 @@ print("NAME    STATE\\npocket  " + os.environ.get("POCKET", "stopped"))
 '''
 
 
+@pytest.fixture
+def aws() -> Iterator[Aws]:
+    with serving() as made:
+        yield made
+
+
 class Everything(Clouds):
     """All vendors at once, with modules in the place of the tables and of pocket."""
 
@@ -51,8 +60,9 @@ class Everything(Clouds):
 
 
 @pytest.fixture
-def everything(tmp_path: Path, checkout: Path) -> Everything:
+def everything(tmp_path: Path, checkout: Path, aws: Aws) -> Everything:
     made = Everything(tmp_path / "clouds", checkout)
+    made.env |= {"AWS_ENDPOINT_URL": aws.url, "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
     made.prepare("gcp", "mk", "az", "eks")
     return made
 
@@ -211,6 +221,47 @@ def test_stop_stops_what_is_ours_in_order(everything: Everything) -> None:
     assert "Music-others" not in done.stdout
     assert "tables clean --yes us-west-2 ''" in everything.noted()
     assert "pocket stop" in everything.noted()
+
+
+def test_stop_says_whose_tables_it_deletes(everything: Everything, aws: Aws) -> None:
+    everything.world("none")
+    done = everything.make("allclouds.mak", "stop")
+    title = f"DynamoDB tables in us-west-2, AWS account {ACCOUNT}"
+    assert section(done.stdout, title) == ["Music-c756    ACTIVE  7 read and 3 write units"]
+    assert "nothing was stopped" in done.stderr
+    assert not any("clean" in line for line in everything.noted())
+    assert len(aws.calls) == 1
+
+
+def test_stop_leaves_tables_of_an_unknown_account_alone(everything: Everything, aws: Aws) -> None:
+    everything.world("running", "gcp756")
+    aws.logged_in = False
+    done = everything.make("allclouds.mak", "stop", YES="1")
+    assert done.returncode != 0
+    assert "DynamoDB tables in us-west-2 are left alone: AWS does not say whose account this is" in done.stderr
+    assert everything.states["gcp"] == "none", "the others are stopped"
+    assert not any("clean" in line for line in everything.noted())
+
+
+@pytest.mark.parametrize("verb", ["ls", "stop"])
+@pytest.mark.parametrize("state", BROKEN)
+def test_whatever_kubectl_is_set_to_aws_is_asked_to_delete_nothing(
+    everything: Everything, aws: Aws, verb: str, state: str
+) -> None:
+    """With the real kubectl, before a kubeconfig that leads nowhere; nobody answers the question."""
+    everything.world("none")
+    (everything.folder / "kubectl").unlink()
+    (everything.folder / "kubectl").symlink_to(ROOT / ".venv/bin/kubectl")
+    kubeconfig, text = everything.checkout / "kubeconfig", BROKEN[state][0]
+    if text is not None:
+        kubeconfig.write_text(text)
+    done = everything.make("allclouds.mak", verb, KUBECONFIG=str(kubeconfig))
+    assert set(aws.tables) == {"Music-someone", "User-someone", "Music-other"}
+    assert [call for call in aws.calls if "GetCallerIdentity" not in call] == []
+    assert not any("clean" in line for line in everything.noted())
+    assert done.returncode == (0 if verb == "ls" else 2), done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "memcache.go" not in done.stdout + done.stderr
 
 
 def test_stop_goes_on_where_one_cannot_be_stopped(everything: Everything) -> None:
