@@ -15,7 +15,7 @@ has() { grep -qx "virtualservice.networking.istio.io/$1" <<<"$existing"; }
 # Of before the weights had an object of their own: there the roots hold them. What is in force moves, then the roots
 # lead there.
 if has cmpt756s2; then
-    route=$(kubectl -n "$namespace" get virtualservice/cmpt756s2 -o 'jsonpath={.spec.http[0].route}')
+    route=$(kubectl -n "$namespace" get virtualservice/cmpt756s2 --ignore-not-found -o 'jsonpath={.spec.http[0].route}')
     if [[ -n $route ]]; then
         kubectl apply -f - <<<"{apiVersion: networking.istio.io/v1, kind: VirtualService,
           metadata: {name: cmpt756s2-weights, namespace: $namespace}, spec: {http: [{route: $route}]}}"

@@ -38,7 +38,7 @@ def test_weights_of_a_cluster_of_before_are_kept(standins: StandIns, checkout: P
     for names in ([name for name in ALL if name != "cmpt756s2-weights"], ALL):
         standins.forget()
         existing(standins, *names)
-        standins.answer("get virtualservice/cmpt756s2 -o jsonpath={.spec.http.0..route}", ROUTE)
+        standins.answer("get virtualservice/cmpt756s2 --ignore-not-found -o jsonpath={.spec.http.0..route}", ROUTE)
         assert applied(standins, checkout) == ["-", "cluster/s2-vs.yaml"]
         made = yaml.safe_load(standins.stdin("apply -f -")[0])
         assert made["metadata"] == {"name": "cmpt756s2-weights", "namespace": "c756ns"}
