@@ -30,6 +30,7 @@ from bench import meshed, profiling, stacks
 from bench.stacks import Stack
 
 _LOAD = Path(__file__).with_name("load.py")
+SONG = "/api/v1/music/6ecfafd0-8a35-4af6-a9e2-cbd79b3abeea"
 KINDS = ("read", "write", "list")
 
 
@@ -47,7 +48,7 @@ def request_of(kind: str, token: str, port: int) -> str:
     """The request as it goes over the wire."""
     head = f"Host: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n"
     if kind == "read":
-        return f"GET /api/v1/music/6ecfafd0-8a35-4af6-a9e2-cbd79b3abeea HTTP/1.1\r\n{head}\r\n"
+        return f"GET {SONG} HTTP/1.1\r\n{head}\r\n"
     if kind == "list":
         return f"GET /api/v1/music/?limit=100 HTTP/1.1\r\n{head}\r\n"
     body = json.dumps({"Artist": "Taylor Swift", "SongTitle": "The Last Great American Dynasty"})

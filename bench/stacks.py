@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from tests.realservices import answers as responds
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+START_SECONDS = 300.0  # under valgrind all takes 50 times as long
 
 
 @dataclass
@@ -54,11 +55,11 @@ def dynamodb(started: ExitStack, folder: Path) -> tuple[str, int]:
     return url, pid
 
 
-def plain(started: ExitStack, folder: Path, dynamodb_url: str) -> Stack:
-    """The yardstick."""
+def plain(started: ExitStack, folder: Path, dynamodb_url: str, before: Sequence[str] = ()) -> Stack:
+    """The yardstick; `before` are words before its command."""
 
     def command(role: str) -> list[str]:
-        return [sys.executable, str(HERE / "yardstick.py"), role]
+        return [*before, sys.executable, str(HERE / "yardstick.py"), role]
 
     return _services(started, folder, "plain", dynamodb_url, ROOT, command)
 
@@ -70,12 +71,13 @@ def ours(
     checkout: Path = ROOT,
     name: str = "ours",
     settings: str = "servicekit.gunicorn_conf",
+    before: Sequence[str] = (),
 ) -> Stack:
     """The services of `checkout` with the command of their images, and gunicorn's `settings`."""
 
     def command(role: str) -> list[str]:
         app = {"s2": "s2.v1.app", "db": "db.app"}[role]
-        return [sys.executable, "-m", "gunicorn", "-c", f"python:{settings}", f"{app}:create_app()"]
+        return [*before, sys.executable, "-m", "gunicorn", "-c", f"python:{settings}", f"{app}:create_app()"]
 
     return _services(started, folder, name, dynamodb_url, checkout, command)
 
@@ -88,7 +90,7 @@ def _services(
     db_env = {"PORT": str(db_port), "LOADER_TOKEN": LOADER_TOKEN, **common}
     s2_env = {"PORT": str(s2_port), "JWT_SECRET": SECRET, "DB_URL": f"http://127.0.0.1:{db_port}"}
     db_health = f"{s2_env['DB_URL']}/api/v1/datastore/readiness"
-    s2_health = f"http://127.0.0.1:{s2_port}/api/v1/music/readiness"
+    s2_health = f"http://127.0.0.1:{s2_port}/api/v1/music/health"  # its readiness asks db, and under valgrind not in time
     db = _start(started, folder, f"{name}-db", command("db"), checkout, db_env, db_health)
     s2 = _start(started, folder, f"{name}-s2", command("s2"), checkout, s2_env, s2_health)
     return Stack(name, s2_port, Tokens(AuthConfig(SECRET)).issue("bench"), {"s2": [s2], "db": [db]})
@@ -98,11 +100,12 @@ def _start(
     started: ExitStack, folder: Path, name: str, argv: list[str], cwd: Path, env: Mapping[str, str], url: str
 ) -> int:
     own = {"HOST": "127.0.0.1", "PYTHONPATH": str(cwd), "PYTHONUNBUFFERED": "1"}
+    own["PYTHONHASHSEED"] = "0"  # every run executes the same
     own["PROFILE_FILE"] = str(folder / f"{name}.json")
     process = Process(argv, cwd, {**base_env(folder), **own, **env}, folder / f"{name}.log")
     process.start()
     started.callback(process.stop)
-    wait_for(lambda: responds(url), f"{name} at {url}; it says: {process.output}")
+    wait_for(lambda: responds(url), f"{name} at {url}; it says: {process.output}", START_SECONDS)
     return process.pid
 
 

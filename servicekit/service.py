@@ -6,11 +6,15 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask
-from werkzeug.routing import BaseConverter
+from flask import Flask, Request
+from flask.sessions import SecureCookieSession, SessionInterface, SessionMixin
+from werkzeug.routing import BaseConverter, MapAdapter
 
 from servicekit import errors, health, logs, metrics, openapi, trace
 from servicekit.config import BaseConfig
+
+
+_NO_SESSION = SecureCookieSession()
 
 
 def new_app(
@@ -29,7 +33,7 @@ def new_app(
     service's own words that stand in the place of an id, as in /api/v1/user/login: they are never taken for an id.
     Example: `new_app(service="cmpt756s2", version="v1", prefix="/api/v1/music", ...)`.
     """
-    app = Flask(service, static_folder=None)
+    app = _App(service, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]
     # With or without the slash at the end: the same path. A redirect would cost the caller a round trip.
@@ -43,6 +47,27 @@ def new_app(
     health.install(app, prefix, check_ready)
     openapi.install(app, prefix, document)
     return app
+
+
+class _NoSessions(SessionInterface):
+    """There are tokens; a cookie would be looked for in each request."""
+
+    def open_session(self, app: Flask, request: Request) -> SessionMixin | None:
+        return _NO_SESSION
+
+    def is_null_session(self, obj: object) -> bool:
+        return True
+
+
+class _App(Flask):
+    """Flask without what these services do not use, and every request would pay: sessions, hosts with routes of their own."""
+
+    session_interface = _NoSessions()
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        if request is None:
+            return super().create_url_adapter(request)
+        return MapAdapter(self.url_map, "", "/", "", "http", request.path, request.method)
 
 
 def _id_converter(*words: str) -> type[BaseConverter]:
