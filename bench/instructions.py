@@ -42,9 +42,8 @@ def counted(name: str, checkout: Path, requests: int) -> dict[str, int]:
     """Instructions that s2 and db execute from their start to their end, `requests` reads in between."""
     with tempfile.TemporaryDirectory(prefix="c756-bench-") as scratch:
         folder = Path(scratch)
-        before = [
-            "valgrind", "--quiet", "--vgdb=no", "--tool=callgrind", f"--callgrind-out-file={folder}/%q{{PORT}}.%p.count",
-        ]  # fmt: skip
+        counts = f"--callgrind-out-file={folder}/%q{{PORT}}.%p.count"
+        before = ["valgrind", "--quiet", "--vgdb=no", "--tool=callgrind", counts]
         with ExitStack() as started:
             url, _ = stacks.dynamodb(started, folder)
             if name == "plain":

@@ -90,7 +90,7 @@ def _services(
     db_env = {"PORT": str(db_port), "LOADER_TOKEN": LOADER_TOKEN, **common}
     s2_env = {"PORT": str(s2_port), "JWT_SECRET": SECRET, "DB_URL": f"http://127.0.0.1:{db_port}"}
     db_health = f"{s2_env['DB_URL']}/api/v1/datastore/readiness"
-    s2_health = f"http://127.0.0.1:{s2_port}/api/v1/music/health"  # its readiness asks db, and under valgrind not in time
+    s2_health = f"http://127.0.0.1:{s2_port}/api/v1/music/health"  # readiness asks db, in time or not
     db = _start(started, folder, f"{name}-db", command("db"), checkout, db_env, db_health)
     s2 = _start(started, folder, f"{name}-s2", command("s2"), checkout, s2_env, s2_health)
     return Stack(name, s2_port, Tokens(AuthConfig(SECRET)).issue("bench"), {"s2": [s2], "db": [db]})

@@ -13,7 +13,6 @@ from werkzeug.routing import BaseConverter, MapAdapter
 from servicekit import errors, health, logs, metrics, openapi, trace
 from servicekit.config import BaseConfig
 
-
 _NO_SESSION = SecureCookieSession()
 
 
@@ -53,14 +52,16 @@ class _NoSessions(SessionInterface):
     """There are tokens; a cookie would be looked for in each request."""
 
     def open_session(self, app: Flask, request: Request) -> SessionMixin | None:
+        del app, request
         return _NO_SESSION
 
     def is_null_session(self, obj: object) -> bool:
+        del obj
         return True
 
 
 class _App(Flask):
-    """Flask without what these services do not use, and every request would pay: sessions, hosts with routes of their own."""
+    """Flask without what is not used here and every request would pay: sessions, and hosts with routes of their own."""
 
     session_interface = _NoSessions()
 
