@@ -9,7 +9,7 @@ https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol#incremental-xd
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from pocket.xds.messages import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET, Wire
@@ -80,6 +80,7 @@ class _Kind:
     has: dict[str, str] = field(default_factory=dict)  # name -> version
     flight: Response | None = None
     refused: dict[str, tuple[str, str]] = field(default_factory=dict)  # name -> version, Envoy's words
+    again: set[str] = field(default_factory=set)  # under way, and to be told once more whatever Envoy answers
     alone: set[str] = field(default_factory=set)  # of a response that was refused: each to be tried by itself
     complete: Mapping[str, Wire] | None = None  # has all of this; a shortcut, for most of the time nothing changes
 
@@ -98,16 +99,20 @@ class _Kind:
             self.complete = wanted
         return found
 
-    def forget(self, names: Collection[str]) -> None:
+    def forget(self, names: Set[str]) -> None:
+        """It is to be told these again."""
         if not names:
             return
         for name in names:
             self.has.pop(name, None)
+        if self.flight is not None:
+            self.again.update(names & self.flight.resources.keys())
         self.complete = None
 
     def answered(self, flight: Response, error: str | None) -> None:
         """Envoy takes a response, or refuses it. Of a response with several resources it does not say which is wrong
         (and may have taken the others): each is sent again by itself."""
+        again, self.again = self.again, set()
         self.flight = self.complete = None
         if error is not None and len(flight.resources) > 1:
             self.alone.update(flight.resources)
@@ -115,8 +120,9 @@ class _Kind:
         for name, wire in flight.resources.items():
             self.alone.discard(name)
             if error is None:
-                self.has[name] = wire.version
                 self.refused.pop(name, None)
+                if name not in again:
+                    self.has[name] = wire.version
             else:
                 self.refused[name] = (wire.version, error)
         for name in flight.removed:
@@ -148,10 +154,10 @@ class Stream:
             kind.asked = True
             kind.has = dict(request.initial)
         else:
-            kind.forget(request.subscribe)  # it wants to be told again
+            kind.forget(set(request.subscribe))  # it wants to be told again
         kind.subscribed.update(request.subscribe)
         kind.subscribed.difference_update(request.unsubscribe)
-        kind.forget(request.unsubscribe)
+        kind.forget(set(request.unsubscribe))
         if kind.flight is not None and request.nonce == kind.flight.nonce:
             kind.answered(kind.flight, request.error)
         self.settled = False
@@ -198,7 +204,7 @@ class Stream:
         changed = clusters.lacks(wanted.of(CLUSTER))
         if clusters.flight is None:
             # A changed cluster waits for its endpoints anew, without asking; and Envoy's answer waits with it.
-            endpoints.forget(changed)
+            endpoints.forget(set(changed))
         loads = wanted.of(ENDPOINT)
         lacking = [
             name

@@ -252,3 +252,22 @@ def test_secrets_go_at_once_to_whoever_asks_while_clusters_wait_for_them() -> No
     assert (secret.resources["default"].version, stream.due(), stream.settled) == ("2", [], False)
     stream.hear(Request(SECRET, nonce=secret.nonce))
     assert (stream.due(), stream.settled) == ([], True)
+
+
+def test_a_cluster_that_changes_while_its_endpoints_are_under_way_gets_them_again() -> None:
+    """The answer to those under way is for the cluster as it was: the new one would wait for ever."""
+    stream = Stream()
+    stream.want(configuration({"a": "1"}, {"a": "1"}))
+    for kind in (CLUSTER, LISTENER):
+        stream.hear(Request(kind, ["*"]))
+    (clusters,) = stream.due()
+    stream.hear(Request(CLUSTER, nonce=clusters.nonce))
+    stream.hear(Request(ENDPOINT, ["a"]))
+    (loads,) = stream.due()
+    stream.want(configuration({"a": "2"}, {"a": "1"}))
+    (clusters,) = stream.due()
+    assert dict(clusters.resources) == {"a": Wire("2", b"")}
+    stream.hear(Request(ENDPOINT, nonce=loads.nonce))
+    stream.hear(Request(CLUSTER, nonce=clusters.nonce))
+    (again,) = stream.due()
+    assert (again.kind, list(again.resources)) == (ENDPOINT, ["a"])
