@@ -66,7 +66,7 @@ class Signed:
 
 
 def signed(name: str, by: Signed | None = None) -> Signed:
-    """A certificate for a name; without `by` an authority."""
+    """A certificate for a name; without `by` an authority. With what strict clients ask for, as Python 3.13 is."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
@@ -80,7 +80,17 @@ def signed(name: str, by: Signed | None = None) -> Signed:
         .not_valid_after(now + datetime.timedelta(days=1))
         .add_extension(x509.BasicConstraints(ca=by is None, path_length=None), critical=True)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
+    if by is None:
+        signs = x509.KeyUsage(
+            digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False, key_encipherment=False,
+            data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
+        )  # fmt: skip
+        builder = builder.add_extension(signs, critical=True)
+    else:
+        authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(by.key.public_key())
+        builder = builder.add_extension(authority, critical=False)
     return Signed(builder.sign(by.key if by else key, hashes.SHA256()), key)
 
 
