@@ -151,6 +151,7 @@ def snapshot(*things: Obj | PodEndpoint) -> Snapshot:
 # -- live -----------------------------------------------------------------------------------------------------------
 
 
+START_SECONDS = 60.0  # that some Envoys may take to come at all, where other tests use the cores; no subject of any test
 _given: set[int] = set()  # ports that somebody in this process may be about to listen on
 
 
@@ -199,7 +200,7 @@ class Mesh:
                 envoy_argv(envoy()), cwd=proxy.directory, stdout=log, stderr=log
             )
             log.close()
-        await self.settled()
+        await self.settled(START_SECONDS)
 
     async def listen(self) -> None:
         """Begin to serve the Envoys."""
@@ -226,8 +227,8 @@ class Mesh:
             self.delivery.write(proxy, translate(self.snapshot, proxy))
         await self.settled()
 
-    async def settled(self) -> None:
-        await asyncio.gather(*(self.delivery.acknowledged(proxy) for proxy in self.proxies))
+    async def settled(self, within: float = deliver.TIMEOUT) -> None:
+        await asyncio.gather(*(self.delivery.acknowledged(proxy, within) for proxy in self.proxies))
 
     def log(self, proxy: Proxy) -> str:
         return (Path(proxy.directory) / "log").read_text()
