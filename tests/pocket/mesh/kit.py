@@ -151,7 +151,7 @@ def snapshot(*things: Obj | PodEndpoint) -> Snapshot:
 # -- live -----------------------------------------------------------------------------------------------------------
 
 
-START_SECONDS = 60.0  # that some Envoys may take to come at all, where other tests use the cores; no subject of any test
+START_SECONDS = 60.0  # in which some Envoys come at all, where other tests use the cores: no subject of a test
 _given: set[int] = set()  # ports that somebody in this process may be about to listen on
 
 
