@@ -59,6 +59,7 @@ def serve() -> None:
         "--worker-class", "gthread",
         "--workers", "1",
         "--threads", str(2 * settings.threads),  # while half of them wait for a slow Prometheus, others tell of health
+        "--keep-alive", "75",  # seconds: longer than the Envoy in front uses an idle connection, as the services'
         "--graceful-timeout", "10",
         "--no-control-socket",
         "--log-level", "warning",

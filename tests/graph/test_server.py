@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import re
+import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -30,6 +33,18 @@ def rates(graph: Any) -> dict[tuple[str, str], dict[str, str]]:
         (names[edge["data"]["source"]], names[edge["data"]["target"]]): edge["data"]["traffic"]["rates"]
         for edge in graph["elements"]["edges"]
     }
+
+
+def test_a_connection_that_was_idle_for_some_seconds_is_open(graph_server: GraphServer) -> None:
+    """An Envoy in front keeps it for 55 s. A server that closes it first loses what comes in that moment."""
+    connection = http.client.HTTPConnection(urlsplit(graph_server.url).netloc, timeout=30)
+    for pause in (0, 4):  # gunicorn's own default is 2 s
+        time.sleep(pause)
+        connection.request("GET", "/kiali/healthz")
+        with connection.getresponse() as answer:
+            assert (answer.status, answer.getheader("Connection")) == (200, "keep-alive")
+        assert connection.sock is not None
+        connection.auto_open = 0
 
 
 def test_the_exercise_in_the_graph(graph_server: GraphServer) -> None:

@@ -163,7 +163,7 @@ def pages(browser: Browser, open_page: Callable[[Page], P]) -> Iterator[Callable
 
         def console(message: ConsoleMessage) -> None:
             if message.type in ("error", "warning"):
-                errors.append((made, f"{message.type}: {message.text}"))
+                errors.append((made, f"{message.type}: {message.text} ({message.location['url']})"))
 
         def request(request: Request) -> None:
             target = urlsplit(request.url)
