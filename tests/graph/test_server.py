@@ -42,7 +42,7 @@ def test_a_connection_that_was_idle_for_some_seconds_is_open(graph_server: Graph
         time.sleep(pause)
         connection.request("GET", "/kiali/healthz")
         with connection.getresponse() as answer:
-            assert (answer.status, answer.getheader("Connection")) == (200, "keep-alive")
+            assert (answer.status, answer.getheader("Connection"), answer.read()) == (200, "keep-alive", b"ok")
         assert connection.sock is not None
         connection.auto_open = 0
 
