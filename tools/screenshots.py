@@ -66,6 +66,7 @@ SHOTS = (
     Shot("rollback", "rollback", {}),
     Shot("fixed", "fixed", MOVING),
     Shot("shifted", "shifted", {}),
+    Shot("mutual", "mutual", {"security": "true"}, shown=False),
     Shot("empty", "empty", {}, shown=False),
     Shot("table", "canary", {"table": "true"}, shown=False),
     Shot("metrics", "canary", {}, page="/metrics", size=(1280, 1400)),

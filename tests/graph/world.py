@@ -139,6 +139,17 @@ def big(services: int = 50, edges: int = 300) -> list[Flow]:
     return flows
 
 
+def mutual(flow: Flow) -> Flow:
+    """The same between two sidecars that have shown each other who they are."""
+    if NOBODY in (flow.source, flow.target):
+        return flow
+    principals = {
+        f"{end}_principal": f"spiffe://cluster.local/ns/{who.namespace}/sa/{who.app}"
+        for end, who in (("source", flow.source), ("destination", flow.target))
+    }
+    return replace(flow, extra={"connection_security_policy": "mutual_tls", **principals})
+
+
 STATES: dict[str, list[Flow]] = {
     "v1": story(1.0, 5.0, 0.0, 0.0, v2=False),
     "canary": story(1.0, 5.0, 0.1, 0.5),
@@ -158,6 +169,7 @@ STATES: dict[str, list[Flow]] = {
         else flow
         for flow in story(1.0, 5.0, 0.1, 0.5)
     ],
+    "mutual": [mutual(flow) for flow in story(1.0, 5.0, 0.1, 0.5)],
     "nosidecar": [],
     "empty": [],
     "notscraped": [],

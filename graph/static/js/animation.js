@@ -189,7 +189,7 @@ export class Animation {
 }
 
 /** @param {any} edge @returns {{x1: number, y1: number, x2: number, y2: number} | null} where its label stands: dots pass below it */
-function labelOf(edge) {
+export function labelOf(edge) {
   if (!edge.data('label')) return null;
   return edge.boundingBox({ includeNodes: false, includeEdges: false, includeOverlays: false, includeUnderlays: false });
 }

@@ -14,7 +14,7 @@ import { millis, number, percent, throughput } from './format.js';
  * @property {string} title its name in a sentence, on one line
  * @property {string} health
  * @property {string} shape nodes only: app, service, serviceentry, unknown, operation, box
- * @property {string[]} badges nodes only: names of icons
+ * @property {string[]} badges names of icons
  * @property {boolean} gap hidden, but keeps its place
  * @property {number} [rank] nodes only: 1 for what most depend on
  * @property {Share} [share] edges to a version only: its weight and what was observed
@@ -241,7 +241,7 @@ export function build(graph, view, hide = null, weights = []) {
   for (const drawn of drawnNodes) if (drawn.shape === 'box') drawn.health = worst(childHealth.get(drawn.id) ?? []);
   const titles = new Map(drawnNodes.map((drawn) => [drawn.id, drawn.title]));
   const drawnEdges = edges.map(({ data }) => /** @type {Drawn} */ ({
-    kind: 'edge', id: data.id, data, health: edgeHealth(data), shape: '', badges: [], gap: false,
+    kind: 'edge', id: data.id, data, health: edgeHealth(data), shape: '', badges: view.security && num(data.isMTLS) > 0 ? ['padlock'] : [], gap: false,
     label: edgeLabel(data, view, shares.get(data.id)), share: shares.get(data.id), title: `${titles.get(data.source)} to ${titles.get(data.target)}`,
   }));
 

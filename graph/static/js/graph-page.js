@@ -8,6 +8,7 @@ import { FindError, compile } from './find.js';
 import { clock, duration } from './format.js';
 import { GraphView } from './graph-view.js';
 import { drawLegend } from './legend.js';
+import { Padlocks } from './padlocks.js';
 import { Poller, waitFor } from './poller.js';
 import { SidePanel } from './side-panel.js';
 import { Store, parse, serialize, windowOf } from './state.js';
@@ -56,6 +57,7 @@ const view = new GraphView(byId('graph'), {
 const animation = new Animation(view.cy, /** @type {HTMLCanvasElement} */ (byId('dots')), (requests) => {
   byId('thinned').textContent = requests > 1 ? `There are many requests: each dot stands for ${requests}.` : '';
 });
+new Padlocks(view.cy, /** @type {HTMLCanvasElement} */ (byId('padlocks')));
 const panel = new SidePanel(byId('panel-content'), (id) => store.set({ select: id }), (id) => store.set({ focus: id, select: id }));
 const controls = toolbar(store, () => { poller.now(); });
 

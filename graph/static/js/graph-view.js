@@ -84,7 +84,7 @@ export class GraphView {
         cy.getElementById(node.id).toggleClass('gap', node.gap);
       }
       for (const edge of model.edges) {
-        const data = { id: edge.id, source: edge.data.source, target: edge.data.target, label: edge.label, health: edge.health };
+        const data = { id: edge.id, source: edge.data.source, target: edge.data.target, label: edge.label, health: edge.health, badges: edge.badges };
         const old = cy.getElementById(edge.id);
         if (old.nonempty()) setData(old, data);
         else cy.add({ group: 'edges', data });

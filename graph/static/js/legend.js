@@ -47,7 +47,7 @@ export function drawLegend(root, tolerances) {
     part('Health of a node: how it answers, and how it is answered', row(shape('rect', ''), 'Healthy'), row(shape('rect', '', 'degraded'), `Degraded: ${when(tolerances, 'degraded')}`), row(shape('rect', '', 'failing'), `Failing: ${when(tolerances, 'failing')}`), row(shape('rect', '', 'idle'), 'Idle')),
     part('Edges', row(line('healthy'), 'Healthy'), row(line('degraded'), 'Degraded'), row(line('failing'), 'Failing'), row(line('tcp'), 'TCP'), row(line('idle'), 'Idle')),
     part('Animation', row(dot('ok'), 'A request that succeeded'), row(dot('error'), 'A request that failed'), row(dot('tcp'), 'TCP, a dot per kilobyte')),
-    part('Badges', row(icon('vs'), 'A VirtualService routes to it'), row(icon('shift'), 'It splits weights'), row(icon('fault'), 'It injects faults'), row(icon('nosidecar'), 'Missing sidecar'), row(icon('gateway'), 'Gateway'), row(icon('degraded'), 'Degraded'), row(icon('failing'), 'Failing')),
+    part('Badges', row(icon('vs'), 'A VirtualService routes to it'), row(icon('shift'), 'It splits weights'), row(icon('fault'), 'It injects faults'), row(icon('nosidecar'), 'Missing sidecar'), row(icon('gateway'), 'Gateway'), row(icon('padlock'), 'Mutual TLS'), row(icon('degraded'), 'Degraded'), row(icon('failing'), 'Failing')),
     h('section', {}, h('h3', { text: 'Keys, when the graph has the focus' }), h('ul', {}, ...[['Arrows', 'go to the next node'], ['E', 'go to the next edge'], ['Enter', 'select it'], ['Z', 'zoom to its neighbours (double click)'], ['Esc', 'back'], ['+ − 0', 'nearer, farther, all']].map(([key, text]) => h('li', {}, h('kbd', { text: key }), h('span', { text }))))),
   );
 }

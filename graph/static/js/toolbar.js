@@ -24,7 +24,7 @@ const SHOW = /** @type {[keyof View, string, string][]} */ ([
 const BADGES = /** @type {[keyof View, string, string][]} */ ([
   ['badgeSidecars', 'Missing sidecars', 'Workloads whose pods have no sidecar'],
   ['badgeVS', 'Virtual services', 'Services that a VirtualService routes to'],
-  ['security', 'Security', 'How much of an edge is mutual TLS'],
+  ['security', 'Security', 'A padlock, and how much of an edge is mutual TLS'],
   ['weights', 'Weights', 'On edges to versions: the share that is set, and the share that was seen'],
 ]);
 const GROUPS = /** @type {Record<string, string>} */ ({ responseTime: 'Response time', throughput: 'Throughput' });

@@ -132,6 +132,23 @@ def test_badges(graph_page: GraphPage) -> None:
     assert not shown() & {"vs", "shift", "fault"}
 
 
+def test_padlocks(graph_page: GraphPage) -> None:
+    """Beside each edge with mutual TLS; DynamoDB and Prometheus' reads are outside of the mesh."""
+    graph_page.server.set("mutual")
+    graph_page.ready()
+    canvas = graph_page.page.locator("#padlocks")
+    expect(canvas).to_have_attribute("data-drawn", "0")
+    graph_page.page.locator("#display").click()
+    graph_page.page.locator("#show-security").check()
+    graph_page.wait("c756.model().edges.some(({label}) => label.includes('mTLS'))")
+    locked = [edge for edge in graph_page.edges() if "mTLS" in edge["label"]]
+    assert {edge["label"].count("mTLS") for edge in locked} == {1}
+    expect(canvas).to_have_attribute("data-drawn", str(len(locked)))
+    assert 0 < len(locked) < len(graph_page.edges())
+    inked = "(canvas) => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((v) => v > 0)"
+    assert canvas.evaluate(inked)
+
+
 def test_missing_sidecars(graph_page: GraphPage) -> None:
     graph_page.server.set("nosidecar")
     graph_page.ready(idleNodes="true")
