@@ -145,7 +145,7 @@ def test_padlocks(graph_page: GraphPage) -> None:
     assert {edge["label"].count("mTLS") for edge in locked} == {1}
     expect(canvas).to_have_attribute("data-drawn", str(len(locked)))
     assert 0 < len(locked) < len(graph_page.edges())
-    inked = "(canvas) => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((v) => v > 0)"
+    inked = "(canvas) => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((v) => v)"
     assert canvas.evaluate(inked)
 
 
