@@ -153,6 +153,12 @@ CANARY_FLAGS =
 canary:
 	@tools/canary.sh $(VERSION) $(CANARY_FLAGS)
 
+## flagger: the same by Flagger: once without VERSION to install it, then with (docs/canary.md)
+## argo-rollouts: the same by Argo Rollouts
+.PHONY: flagger argo-rollouts
+flagger argo-rollouts: namespace secrets .venv/bin/python
+	@.venv/bin/python -m tools.controllers $@ $(VERSION)
+
 ## monitoring: the traffic graph, what Prometheus reads, and the paths /kiali, /prometheus and /grafana at the gateway
 .PHONY: monitoring
 monitoring: namespace

@@ -89,13 +89,18 @@ def _unpacked(archive: Path, folder: Path) -> Path:
     return inside
 
 
-def folder(release: str) -> Path:
-    """The unpacked chart of a release. Skips the test where there is none."""
-    found, reason = _found(CHARTS[release])
+def unpacked(chart: Chart) -> Path:
+    """The chart's folder. Skips the test where there is none."""
+    found, reason = _found(chart)
     if found is None:
         _unavailable(reason)
     assert found is not None
     return found
+
+
+def folder(release: str) -> Path:
+    """The same for a release of charts.txt."""
+    return unpacked(CHARTS[release])
 
 
 def values(release: str, on: str = "") -> Json:
