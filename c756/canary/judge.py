@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from statistics import NormalDist
 
 from c756.canary.terms import Block, Counts, Kind, Limits, Links, Verdict
@@ -136,6 +137,9 @@ def judge(
     if why := _lost(blocks, share, limits, links.version):
         return Verdict(Kind.WORSE, why)
 
+    alone = share is not None and share >= 1
+    if alone:  # a time is one of its minutes and of its load: beside another time's it says nothing of the version
+        limits = replace(limits, p99=None)
     both = totals(blocks)
     suspicions = []
     for text, found in _differences(blocks, both, bounds, limits, links.version):
@@ -143,7 +147,7 @@ def judge(
             return Verdict(Kind.WORSE, f"{text} (evidence {found:.0e}, needed {limits.threshold:.0e})")
         if found >= SUSPICION:
             suspicions.append(text)
-    if share is not None and share >= 1:
+    if alone:
         return _confirmed(both[0], suspicions)
     return _enough(both, limits, len(blocks) * links.look, passes_tried, suspicions)
 

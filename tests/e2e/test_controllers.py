@@ -103,11 +103,10 @@ def the_story(cluster: Cluster, controller: Controller, program: Path) -> None:
         assert "v2 promoted" in said
         assert shares(cluster)[stable] == 100
     only(running.answers, 200)
-    pods = json.loads(cluster.kubectl("-n", NAMESPACE, "get", "pods", "-l", "app=cmpt756s2", "-o", "json"))["items"]
-    behind = {
-        pod["metadata"]["labels"]["version"] for pod in pods if "app.kubernetes.io/name" in pod["metadata"]["labels"]
-    }
-    assert behind == {"v2"}
+    behind = cluster.kubectl("-n", NAMESPACE, "get", f"service/{stable}", "-o", "json")
+    selector = ",".join(f"{name}={value}" for name, value in json.loads(behind)["spec"]["selector"].items())
+    pods = json.loads(cluster.kubectl("-n", NAMESPACE, "get", "pods", "-l", selector, "-o", "json"))["items"]
+    assert {pod["metadata"]["labels"]["version"] for pod in pods} == {"v2"}
 
     # Nobody calls: neither of them promotes.
     set_percent_error(cluster, 1)

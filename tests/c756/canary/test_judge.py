@@ -222,6 +222,14 @@ def test_with_everything_the_first_step_is_the_measure() -> None:
     assert judged(in_turn(first, minutes(1, Counts(), Counts())), share=1.0).kind is Kind.MORE_DATA
 
 
+def test_with_everything_a_slow_minute_rolls_nothing_back() -> None:
+    """It is another minute, with another load, than those of the version that it would be compared with."""
+    first, slow = minutes(3, counts(20), counts(180)), minutes(3, counts(200, slower=SLOW, mean=120), Counts())
+    assert judged(in_turn(first, slow), share=1.0).kind is Kind.EQUAL
+    beside = minutes(3, counts(200, slower=SLOW, mean=120), counts(200))
+    assert judged(beside, share=0.5).kind is Kind.WORSE
+
+
 # -- no data ----------------------------------------------------------------------------------------------------------
 
 
