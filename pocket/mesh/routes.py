@@ -323,6 +323,7 @@ def _mirrors(rule: Mapping[str, Any], namespace: str, context: Context) -> list[
         {
             "cluster": _destination(destination, namespace, context)[0],
             "runtime_fraction": {"default_value": _fraction({"value": 100} if percentage is None else percentage)},
+            "disable_shadow_host_suffix_append": True,  # as istiod 1.31: no "-shadow"
         }
         for destination, percentage in wanted
         if percentage is None or percentage.get("value")

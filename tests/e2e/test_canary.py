@@ -191,6 +191,20 @@ def test_a_version_that_misbehaves_is_rolled_back(cluster: Cluster, behaviour: s
 
 
 @LONG
+def test_an_equal_version_is_promoted_with_the_bounds_that_nobody_set(cluster: Cluster) -> None:
+    deploy(cluster)
+    with load(cluster) as running:
+        steps = ("--steps", "20,50,100", "--every", "10s", "--look", "5s")
+        done = cluster.run("tools/canary.sh", "v2", "--no-deploy", "--json", *steps, check=False, timeout=LIMIT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert running.answers.failed == {}, f"{running.answers.failed} of {running.answers.total}"
+    looks = [json.loads(line) for line in done.stdout.splitlines()][:-1]
+    passed = next(look for look in looks if look["verdict"] == "better or equal")
+    assert passed["v2"]["requests"] >= 299, "fewer tell nothing of a P99"
+    clean(cluster, 100)
+
+
+@LONG
 def test_without_traffic_there_is_no_verdict(cluster: Cluster) -> None:
     deploy(cluster)
     done = cluster.run("tools/canary.sh", "v2", *QUICK, "--no-deploy", "--blind", "5s", check=False)

@@ -194,6 +194,7 @@ def test_mirrors() -> None:
         {
             "cluster": f"outbound|30001|v2|{S2}",
             "runtime_fraction": {"default_value": {"numerator": 250000, "denominator": "MILLION"}},
+            "disable_shadow_host_suffix_append": True,
         }
     ]
     several = one(
