@@ -57,7 +57,9 @@ def _revision(replica_set: Json) -> int:
 
 def _owned(owner: Json, objects: Iterable[Json]) -> Iterator[Json]:
     uid = owner["metadata"]["uid"]
-    return (item for item in objects if any(ref["uid"] == uid for ref in item["metadata"].get("ownerReferences") or ()))
+    return (
+        item for item in objects if any(ref["uid"] == uid for ref in item["metadata"].get("ownerReferences") or ())
+    )
 
 
 def _hopeless(deployment: str, pod: Json) -> Iterator[Stuck]:

@@ -124,15 +124,27 @@ def test_testers_and_people_with_cookies(marked: Cluster) -> None:
         time.sleep(0.2)
 
 
-def counted(cluster: Cluster, reporter: str) -> float:
-    """Requests to version 2, as callers (source) or as its own sidecar (destination) counted them."""
-    query = (
-        f'sum(istio_requests_total{{reporter="{reporter}",destination_service_name="cmpt756s2",'
-        f'destination_version="v2",source_workload!="unknown"}})'
-    )
+def asked_of_prometheus(cluster: Cluster, query: str) -> float:
     answer = requests.get(f"{cluster.base}/prometheus/api/v1/query", params={"query": query}, timeout=10)
     rows = answer.json()["data"]["result"]
     return float(rows[0]["value"][1]) if rows else 0.0
+
+
+def counted(cluster: Cluster, reporter: str) -> float:
+    """Requests to version 2, as callers (source) or as its own sidecar (destination) counted them."""
+    return asked_of_prometheus(
+        cluster,
+        f'sum(istio_requests_total{{reporter="{reporter}",destination_service_name="cmpt756s2",'
+        f'destination_version="v2",source_workload!="unknown"}})',
+    )
+
+
+def until_the_gateway_was_read(cluster: Cluster) -> None:
+    """Its counters in Prometheus are those of now, or younger."""
+    now, end = time.time(), time.monotonic() + LIMIT
+    while asked_of_prometheus(cluster, 'min(timestamp(up{pod=~"istio-ingressgateway.*"}))') < now:
+        assert time.monotonic() < end, "Prometheus has not read the gateway's counters"
+        time.sleep(0.3)
 
 
 def served(cluster: Cluster) -> list[tuple[str, str]]:
@@ -142,6 +154,7 @@ def served(cluster: Cluster) -> list[tuple[str, str]]:
 
 
 def test_mirrored_reads_serve_nobody_and_are_not_judged_as_served(marked: Cluster) -> None:
+    until_the_gateway_was_read(marked)
     before = {reporter: counted(marked, reporter) for reporter in ("source", "destination")}
     earlier = len(served(marked))
     with canary(marked, "--mirror", "100%", *PATIENT) as process:
@@ -167,4 +180,5 @@ def test_mirrored_reads_serve_nobody_and_are_not_judged_as_served(marked: Cluste
         assert {method for method, _ in asked} == {"GET"}, "writes are not copied"
         # Istio 1.31 leaves the host as it is. Before, it had -shadow appended (DISABLE_SHADOW_HOST_SUFFIX of istiod).
         assert {host for _, host in asked} == {marked.base.removeprefix("http://")}
+        until_the_gateway_was_read(marked)
         assert counted(marked, "source") == before["source"], "the series that later steps are judged by"

@@ -152,3 +152,58 @@ def test_the_make_targets_call_it() -> None:
             ["make", "-n", "-f", "k8s.mak", name, "VERSION=v2"], cwd=ROOT, capture_output=True, text=True, check=True
         )
         assert f"-m tools.controllers {name} v2" in done.stdout
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str, ...]]:
+    """What is run in a real cluster, with what is piped last; the owners' files are small ones."""
+    made: list[tuple[str, ...]] = []
+
+    def ask(*arguments: str, piped: str | None = None) -> str:
+        made.append(("kubectl", *arguments, *([piped] if piped else [])))
+        return ""
+
+    monkeypatch.setattr("c756.kubectl.ask", ask)
+    monkeypatch.setattr(controllers, "_run", lambda *command: made.append(command))
+    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr(controllers, "CACHE", tmp_path)
+    return made
+
+
+def test_flagger_comes_into_a_real_cluster_by_its_chart(calls: list[tuple[str, ...]]) -> None:
+    controllers._install(FLAGGER, PINS["flagger"])
+    (helm,) = calls
+    assert helm[:5] == ("helm", "upgrade", "--install", "flagger", "flagger")
+    words = " ".join(helm)
+    assert f"--version {PINS['flagger'].version} " in words
+    assert "--namespace istio-system" in words
+    assert "--values cluster/addons/flagger.yaml" in words
+
+
+FILE = """
+kind: CustomResourceDefinition
+metadata: {name: rollouts.argoproj.io}
+---
+kind: Deployment
+metadata: {name: argo-rollouts}
+spec: {image: "quay.io/argoproj/argo-rollouts:latest"}
+---
+"""
+
+
+def test_argo_rollouts_comes_into_a_real_cluster_in_the_version_that_is_pinned(
+    calls: list[tuple[str, ...]], tmp_path: Path
+) -> None:
+    (tmp_path / "argo-rollouts-1.2.3.yaml").write_text(FILE)
+    pin = Pin("1.2.3", "https://127.0.0.1:1/install.yaml", hashlib.sha256(FILE.encode()).hexdigest())
+    controllers._install(ARGO, pin)
+    applied = yaml.safe_load(calls[0][-1])["items"]
+    assert [one["kind"] for one in applied] == ["Namespace", "CustomResourceDefinition", "Deployment"]
+    assert applied[2]["spec"]["image"] == "quay.io/argoproj/argo-rollouts:v1.2.3"
+    assert "--server-side" in calls[0], "two of its definitions are too large for the other way"
+    assert any(f"ARGO_ROLLOUTS_PROMETHEUS_ADDRESS={controllers.PROMETHEUS}" in call for call in calls)
+    assert any("status" in call for call in calls), "and is waited for"
+
+    calls.clear()
+    controllers._define(ARGO, pin, everything=False)  # pocket
+    assert [one["kind"] for one in yaml.safe_load(calls[0][-1])["items"]] == ["CustomResourceDefinition"]
