@@ -214,10 +214,9 @@ def test_without_traffic_there_is_no_verdict(cluster: Cluster) -> None:
     clean(cluster, 0)
 
 
-@LONG
 def test_somebody_edits_the_weights(cluster: Cluster) -> None:
     deploy(cluster)
-    with load(cluster), canary(cluster, "--no-deploy", "--header", "x-canary: yes", "--sticky", *ANY_TIME) as process:
+    with canary(cluster, "--no-deploy", "--header", "x-canary: yes", "--sticky", *ANY_TIME) as process:
         until_judging(cluster, process)
         cluster.kubectl("apply", "-f", "cluster/s2-vs-v2.yaml")
         code, said = ended(process)
