@@ -25,7 +25,7 @@ PYTHON := $(or $(wildcard .venv/bin/python),python3)
 KC := kubectl --namespace c756ns
 
 # What belongs to each service, routes apart: those are in the hands of whoever shifts traffic.
-COMMON_OBJECTS := cluster/service-accounts.yaml
+COMMON_OBJECTS := cluster/service-accounts.yaml cluster/policies.yaml cluster/network-policies.yaml
 S1_OBJECTS := cluster/s1-svc.yaml cluster/s1-dpl.yaml cluster/s1-pdb.yaml cluster/s1-sm.yaml
 S2_OBJECTS := cluster/s2-svc.yaml cluster/s2-dr.yaml cluster/s2-pdb.yaml cluster/s2-sm.yaml
 DB_OBJECTS := cluster/db-svc.yaml cluster/db-dpl.yaml cluster/db-pdb.yaml cluster/db-sm.yaml cluster/dynamodb-service-entry.yaml
@@ -91,6 +91,7 @@ scratch: answers
 	$(KC) delete servicemonitors,horizontalpodautoscalers,poddisruptionbudgets --all
 	$(KC) delete jobs,deployments,services --all
 	$(KC) wait --for=delete pod --all --timeout=120s
+	$(KC) delete peerauthentications,authorizationpolicies,networkpolicies --all
 	$(KC) delete serviceaccounts cmpt756s1 cmpt756s2 cmpt756db cmpt756loader --ignore-not-found
 
 ## clean: forget what was built for this cluster, so that the next deploy builds every image again
@@ -164,7 +165,7 @@ flagger argo-rollouts: namespace secrets .venv/bin/python
 monitoring: namespace
 	@graph=$$(tools/graph.sh | xargs)
 	tools/image.sh build $${graph:+graph}
-	tools/apply.sh cluster/s1-sm.yaml cluster/s2-sm.yaml cluster/db-sm.yaml $$graph cluster/monitoring-virtualservice.yaml
+	tools/apply.sh cluster/policies.yaml cluster/s1-sm.yaml cluster/s2-sm.yaml cluster/db-sm.yaml $$graph cluster/monitoring-virtualservice.yaml
 	tools/wait.sh $${graph:+istio-system/kiali}
 
 ## routes: back to the first routes: music to v1, no delay and no fault in front of the datastore

@@ -16,7 +16,7 @@ from pocket.mesh.holds import Holds, blame, key_of
 from pocket.mesh.model import PodEndpoint, Proxy, Snapshot, snapshot_of
 from pocket.mesh.translate import Translation, translate
 from pocket.objects import Obj, kind_of
-from pocket.parts import write_targets
+from pocket.parts import PROMETHEUS, write_certificate, write_targets
 from pocket.refusals import Report
 from pocket.scrape import monitored_targets, sidecar_targets
 from pocket.settings import Settings
@@ -147,10 +147,11 @@ class MeshSync:
         for gone in self._pushed.keys() - {proxy.id for proxy in proxies}:
             self._delivery.forget(self._pushed[gone])
         self._pushed = {proxy.id: proxy for proxy in proxies}
-        self._delivery.identities.keep(self._pushed)
+        self._delivery.identities.keep(self._pushed, PROMETHEUS)
         began = time.monotonic()
         translation = self._translation = Translation(snapshot)
         changed = self._delivery.write_all((proxy, translation.of(proxy)) for proxy in proxies)
+        write_certificate(self._settings, self._delivery.identities.issue(PROMETHEUS))
         write_targets(self._settings, "sidecars.json", sidecar_targets(proxies))
         write_targets(
             self._settings,

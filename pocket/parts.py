@@ -17,11 +17,23 @@ import yaml
 from pocket import programs
 from pocket.files import write_private
 from pocket.mesh import telemetry
+from pocket.mesh.identities import Secrets
+from pocket.mesh.names import ROOT_NAMESPACE
+from pocket.mesh.peers import AUTHORITIES, CERTIFICATE, principal
 from pocket.scrape import DEFAULT_INTERVAL, TargetGroup
 from pocket.settings import Settings
 
+PROMETHEUS = principal(ROOT_NAMESPACE, "prometheus")
+"""Who Prometheus is in the mesh: what policies that let it read metrics name."""
+
+CERTIFICATES = Path("certs")
+"""The folder of Prometheus' certificate, in its own; the files have the names that Istio gives them in a pod
+(https://istio.io/latest/docs/ops/integrations/prometheus/#tls-settings)."""
+
 SIDECAR_INTERVAL = "5s"  # fixed: a shift of traffic is seen within seconds, and texts and tools count on it
 RETENTION = "15d"
+
+_CERTIFICATE_FILES = {"ca_file": "root-cert.pem", "cert_file": "cert-chain.pem", "key_file": "key.pem"}
 
 
 @dataclass(frozen=True)
@@ -99,7 +111,17 @@ def prometheus_config(folder: Path) -> dict[str, Any]:
                 metrics_path=telemetry.scrape_path(),
                 metric_relabel_configs=telemetry.metric_relabel_configs(),
             ),
-            job("servicemonitors", "servicemonitors.json", honor_labels=True),
+            job(
+                "servicemonitors",
+                "servicemonitors.json",
+                honor_labels=True,
+                # For targets with the scheme https: as one of the mesh. Prometheus knows no SPIFFE names, so it
+                # shows who it is and does not ask who answers. It reads the files again for each connection.
+                tls_config={
+                    **{key: str(folder / CERTIFICATES / name) for key, name in _CERTIFICATE_FILES.items()},
+                    "insecure_skip_verify": True,
+                },
+            ),
         ],
     }
 
@@ -112,6 +134,20 @@ def write_prometheus_config(settings: Settings) -> None:
     for name in ("sidecars.json", "servicemonitors.json"):
         if not (folder / name).exists():
             write_private(folder / name, b"[]")
+
+
+def write_certificate(settings: Settings, secrets: Secrets) -> None:
+    """What Prometheus proves itself with in the mesh, where it has changed. Raises OSError."""
+    pair = secrets[CERTIFICATE]["tls_certificate"]
+    texts = {
+        "cert_file": pair["certificate_chain"],
+        "key_file": pair["private_key"],
+        "ca_file": secrets[AUTHORITIES]["validation_context"]["trusted_ca"],
+    }
+    for key, name in _CERTIFICATE_FILES.items():
+        path, content = settings.home / "prometheus" / CERTIFICATES / name, texts[key]["inline_string"].encode()
+        if not path.exists() or path.read_bytes() != content:
+            write_private(path, content)
 
 
 def write_targets(settings: Settings, name: str, groups: Sequence[TargetGroup]) -> None:

@@ -105,6 +105,8 @@ def _target(monitor: Obj, service: Obj, endpoint: Mapping[str, Any], pod: PodEnd
         "__scrape_interval__": endpoint.get("interval") or DEFAULT_INTERVAL,
         "__scrape_timeout__": endpoint.get("scrapeTimeout") or DEFAULT_TIMEOUT,
     }
+    if str(endpoint.get("scheme") or "").lower() == "https":
+        labels["__scheme__"] = "https"
     for name in spec.get("targetLabels") or ():
         if name in labels_of(service):
             labels[_label(name)] = labels_of(service)[name]

@@ -54,9 +54,10 @@ class Identities:
 
     def secrets(self, proxy: Proxy) -> Secrets:
         """What the Envoy of `proxy` proves itself with, and whom it trusts; empty outside the mesh. Raises OSError."""
-        if proxy.mode == "plain":
-            return {}
-        name = principal(proxy.namespace, proxy.service_account)
+        return {} if proxy.mode == "plain" else self.issue(principal(proxy.namespace, proxy.service_account))
+
+    def issue(self, name: str) -> Secrets:
+        """The same for an identity by its name in policies, whoever has it. Raises OSError."""
         found = self._issued.get(name)
         if found is None or found.renew <= self._clock():
             found = self._issued[name] = self._issue(f"spiffe://{name}")
@@ -66,9 +67,9 @@ class Identities:
         """Seconds until a certificate is to be renewed; None where there is none."""
         return max(min(one.renew for one in self._issued.values()) - self._clock(), 0) if self._issued else None
 
-    def keep(self, proxies: Mapping[str, Proxy]) -> None:
-        """Forget the identities that nobody has any more."""
-        names = {principal(proxy.namespace, proxy.service_account) for proxy in proxies.values()}
+    def keep(self, proxies: Mapping[str, Proxy], *others: str) -> None:
+        """Forget the identities that neither these proxies nor `others` have any more."""
+        names = {*others, *(principal(proxy.namespace, proxy.service_account) for proxy in proxies.values())}
         self._issued = {name: one for name, one in self._issued.items() if name in names}
 
     def _issue(self, uri: str) -> _Issued:

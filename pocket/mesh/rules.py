@@ -372,10 +372,26 @@ def _exports(obj: Obj, *, hidden: bool = False) -> Iterator[FieldError]:
             yield _bad(f"spec.exportTo[{index}]", one, "must stand alone")
 
 
+_TLS_OF_THE_MESH = {
+    "caFile": "/etc/prom-certs/root-cert.pem",
+    "certFile": "/etc/prom-certs/cert-chain.pem",
+    "keyFile": "/etc/prom-certs/key.pem",
+    "insecureSkipVerify": True,
+}
+"""As Istio's documentation has it: https://istio.io/latest/docs/ops/integrations/prometheus/#tls-settings"""
+
+
 def service_monitor(obj: Obj) -> Iterator[FieldError]:
     for index, endpoint in enumerate(obj["spec"]["endpoints"]):
         if endpoint.get("port") is None and endpoint.get("targetPort") is None:
             yield FieldError(f"spec.endpoints[{index}].port", "Required value: port or targetPort")
+        secure, tls = str(endpoint.get("scheme") or "").lower() == "https", endpoint.get("tlsConfig") or {}
+        if secure and tls != _TLS_OF_THE_MESH:
+            given = ", ".join(f"{name}: {str(value).lower()}" for name, value in _TLS_OF_THE_MESH.items())
+            yield FieldError(
+                f"spec.endpoints[{index}].tlsConfig",
+                f"Invalid value: pocket's Prometheus begins TLS as one of the mesh only: {given}",
+            )
     for index, one in enumerate(obj["spec"]["selector"].get("matchExpressions") or ()):
         if (one["operator"] in ("In", "NotIn")) != bool(one.get("values")):
             where = f"spec.selector.matchExpressions[{index}].values"

@@ -75,7 +75,6 @@ def _must(one: Field) -> Field:
 PROTOCOLS = ("HTTP", "HTTPS", "GRPC", "GRPC-WEB", "HTTP2", "MONGO", "TCP", "TLS", "MYSQL", "REDIS")
 """The protocols of a port that Istio knows; the case of the letters does not count."""
 
-_NO_TLS = "pocket has no certificates; TLS passes through as bytes, but is neither begun nor ended by the mesh"
 _NO_FILES = "certificates come from a Secret: use credentialName"
 _ONE_PLACE = "one machine is one locality and one network"
 _PORT = _i(1, 65535)
@@ -571,9 +570,18 @@ SERVICE_MONITOR = _o(
                         "path": _s(),
                         "interval": _s("prometheus-duration"),
                         "scrapeTimeout": _s("prometheus-duration"),
-                        "scheme": _e(
-                            "http", "https", "HTTP", "HTTPS",
-                            refused_values={"https": _NO_TLS, "HTTPS": _NO_TLS},
+                        "scheme": _e("http", "https", "HTTP", "HTTPS"),
+                        "tlsConfig": _o(
+                            {
+                                "caFile": _e("/etc/prom-certs/root-cert.pem"),
+                                "certFile": _e("/etc/prom-certs/cert-chain.pem"),
+                                "keyFile": _e("/etc/prom-certs/key.pem"),
+                                "insecureSkipVerify": _b(),
+                                **{
+                                    name: _no("pocket's Prometheus has its certificate of the mesh, and no other")
+                                    for name in ("ca", "cert", "keySecret", "serverName", "minVersion", "maxVersion")
+                                },
+                            }
                         ),
                         **{
                             name: _idle(_b(), _PLAIN)
@@ -585,7 +593,7 @@ SERVICE_MONITOR = _o(
                         **{
                             name: _no(_NO_AUTH)
                             for name in (
-                                "tlsConfig", "bearerTokenFile", "bearerTokenSecret", "authorization", "basicAuth",
+                                "bearerTokenFile", "bearerTokenSecret", "authorization", "basicAuth",
                                 "oauth2",
                             )
                         },
