@@ -187,6 +187,13 @@ hpa:
 loader: secrets
 	@tools/loader.sh $(LOADER_FLAGS)
 
+## stranger: somebody else's pod, which asks for the users (docs/exercise.md); the end of it: kubectl delete namespace stranger
+.PHONY: stranger
+stranger: answers
+	@tools/image.sh build s1
+	tools/apply.sh cluster/stranger.yaml
+	tools/wait.sh stranger/stranger
+
 # --- images ----------------------------------------------------------------------------------------------------------
 
 ## cri: build every image, changed or not, and push it where the cluster takes images from a registry

@@ -1,6 +1,6 @@
 """db: the datastore service, the only one that knows DynamoDB.
 
-Only s1, s2 and the loader may call it; the cluster sees to that (the Service has no route from the gateway).
+Only s1, s2 and the loader may call it; the mesh sees to that (cluster/policies.yaml).
 /load, which writes under keys of the caller's choice, asks for the loader's credential on top.
 """
 

@@ -35,6 +35,7 @@ ELSEWHERE = {
     "graph.yaml": "istio-system",
     "monitoring-virtualservice.yaml": "istio-system",
     "dynamodb-emulator.yaml": "dynamodb",
+    "stranger.yaml": "stranger",
 }
 """Files whose objects belong to no service of the application, and their namespace."""
 
@@ -165,7 +166,9 @@ def test_service_monitors_find_their_services() -> None:
     for monitor in of_kind("ServiceMonitor"):
         service = services[monitor["metadata"]["name"]]
         assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
-        assert monitor["spec"]["endpoints"] == [{"port": "http", "path": "/metrics", "interval": "30s"}]
+        (endpoint,) = monitor["spec"]["endpoints"]
+        assert endpoint.pop("tlsConfig").keys() == {"caFile", "certFile", "keyFile", "insecureSkipVerify"}
+        assert endpoint == {"port": "http", "path": "/metrics", "interval": "30s", "scheme": "https"}
 
 
 def test_deployments_are_labelled_and_selected_alike() -> None:
@@ -194,7 +197,7 @@ def test_pods_pass_the_restricted_profile() -> None:
         assert spec["securityContext"]["runAsUser"] >= POD_SECURITY_UNPRIVILEGED
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys()
-        assert all("emptyDir" in volume for volume in spec["volumes"])
+        assert all({"emptyDir", "configMap"} & volume.keys() for volume in spec["volumes"])
         for container in spec["containers"]:
             context = container["securityContext"]
             assert context["allowPrivilegeEscalation"] is False

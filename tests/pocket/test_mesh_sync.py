@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from cryptography import x509
 
 from pocket import parts
 from pocket.mesh.admin import Dead
@@ -112,6 +113,35 @@ def test_prometheus_learns_of_every_envoy(tmp_path: Path) -> None:
     asyncio.run(asyncio.wait_for(story(), 10))
     groups = json.loads((tmp_path / "prometheus" / "sidecars.json").read_text())
     assert [group["labels"]["pod"] for group in groups] == ["a", "b"]
+
+
+def test_prometheus_has_a_certificate_of_the_mesh_and_gets_the_next_one_in_time(tmp_path: Path) -> None:
+    folder = tmp_path / "prometheus" / "certs"
+    now = 1_000_000.0
+
+    async def story() -> None:
+        nonlocal now
+        mesh, envoys, _, _ = make(tmp_path, "a")
+        envoys.identities = Identities(None, lifetime=100, clock=lambda: now)
+        envoys.answer.set()
+        await mesh.sync()
+        first = certificate()
+        assert first.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(
+            x509.UniformResourceIdentifier
+        ) == ["spiffe://cluster.local/ns/istio-system/sa/prometheus"]
+        first.verify_directly_issued_by(x509.load_pem_x509_certificate((folder / "root-cert.pem").read_bytes()))
+        assert all(file.stat().st_mode & 0o077 == 0 for file in folder.iterdir())
+        await mesh.sync()
+        assert certificate() == first
+        now += 51
+        assert envoys.identities.due() == 0, "mesh.run() pushes then"
+        await mesh.sync()
+        assert certificate() != first
+
+    def certificate() -> x509.Certificate:
+        return x509.load_pem_x509_certificate((folder / "cert-chain.pem").read_bytes())
+
+    asyncio.run(asyncio.wait_for(story(), 10))
 
 
 def test_an_envoy_that_is_gone_is_forgotten_once(tmp_path: Path) -> None:

@@ -49,6 +49,13 @@ def test_a_pod_behind_the_service_is_a_target_with_the_operators_labels() -> Non
     }
 
 
+@pytest.mark.parametrize(("scheme", "label"), [("https", "https"), ("HTTPS", "https"), ("http", None), (None, None)])
+def test_tls_where_the_monitor_asks_for_it(scheme: str | None, label: str | None) -> None:
+    endpoint = {"port": "http", **({"scheme": scheme} if scheme else {})}
+    (group,) = monitored_targets([monitor(endpoint)], [service()], [pod()])
+    assert group["labels"].get("__scheme__") == label
+
+
 def test_defaults_and_extra_labels() -> None:
     spec: Obj = {"jobLabel": "team", "targetLabels": ["team"], "podTargetLabels": ["version", "absent"]}
     (group,) = monitored_targets([monitor(**spec)], [service(team="red")], [pod()])

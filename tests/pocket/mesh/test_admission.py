@@ -253,6 +253,12 @@ def http(rule: str) -> str:
         ("ServiceMonitor", "{selector: {}, endpoints: [{port: a, interval: 30}]}", "must be of type string"),
         ("ServiceMonitor", "{selector: {}, endpoints: [{port: a, interval: 1.5s}]}", "must be a Prometheus duration"),
         ("ServiceMonitor", "{selector: {}, endpoints: [{port: a, basicAuth: {}}]}", "not supported by pocket"),
+        ("ServiceMonitor", "{selector: {}, endpoints: [{port: a, scheme: https}]}", "TLS as one of the mesh only"),
+        (
+            "ServiceMonitor",
+            "{selector: {}, endpoints: [{port: a, tlsConfig: {caFile: /etc/passwd}}]}",
+            "/etc/prom-certs/root-cert.pem",
+        ),
         (
             "ServiceMonitor",
             "{selector: {matchExpressions: [{key: a, operator: In}]}, endpoints: [{port: a}]}",
