@@ -34,7 +34,9 @@ def stranger(cluster: Cluster) -> Iterator[Callable[[], str]]:
     cluster.make("stranger")
 
     def said() -> str:
-        lines = cluster.kubectl("-n", "stranger", "logs", "deploy/stranger", "-c", "stranger", "--tail=1", "--since=10s")
+        lines = cluster.kubectl(
+            "-n", "stranger", "logs", "deploy/stranger", "-c", "stranger", "--tail=1", "--since=10s"
+        )
         return lines.strip()
 
     yield said
@@ -77,9 +79,7 @@ def test_the_chapter_on_somebody_elses_pod(cluster: Cluster, stranger: Callable[
     until("all is as before", lambda: stranger().startswith("503 upstream connect error"))
 
 
-def test_no_request_is_lost_from_permissive_to_strict_and_back(
-    cluster: Cluster, stranger: Callable[[], str]
-) -> None:
+def test_no_request_is_lost_from_permissive_to_strict_and_back(cluster: Cluster, stranger: Callable[[], str]) -> None:
     """Half of the requests on new connections. What is in force the stranger finds out: it has no certificate."""
     without_sidecar(cluster)
     users, songs = (
