@@ -1,5 +1,6 @@
-"""The policies of cluster/ speak of what there is: accounts, labels, paths. What comes of them tests/e2e/test_security.py
-asks.
+"""The policies of cluster/ speak of accounts, labels and paths that there are.
+
+What comes of them tests/e2e/test_security.py asks.
 """
 
 from __future__ import annotations
