@@ -1,7 +1,9 @@
-// The DynamoDB emulator: dynalite, with three things that its own command line lacks.
+// The DynamoDB emulator: dynalite, with four things that its own command line lacks.
 // 1. Tables that a kill left half made or half deleted (dynalite would keep them so for ever) are put right at start.
 // 2. Idle connections stay open longer than the 5 s of Node, so that clients' pools are of use.
 // 3. SIGTERM ends it with 0 after the data is closed.
+// 4. Web pages get nothing: a browser says by `Origin` where a request is from, other programs never do. dynalite would
+//    let every page of the world read and delete the tables (Access-Control-Allow-Origin: *).
 // An acknowledged write survives kill -9 of this process: LevelDB hands it to the operating system before the answer.
 //
 //   node main.js --host 127.0.0.1 --port 8000 --path FOLDER
@@ -42,6 +44,7 @@ async function main () {
   await putTablesRight(values.path)
   const server = dynalite({ path: values.path, createTableMs: 0, deleteTableMs: 0, updateTableMs: 0 })
   server.keepAliveTimeout = 120_000
+  refusePages(server)
   server.on('error', fail)
   server.listen(Number(values.port), values.host, () => {
     console.log(`DynamoDB emulator at http://${values.host}:${server.address().port}, data in ${values.path}`)
@@ -54,6 +57,16 @@ async function main () {
       setInterval(() => server.closeIdleConnections(), 50).unref()
     })
   }
+}
+
+function refusePages (server) {
+  const [answer] = server.listeners('request')
+  server.removeAllListeners('request')
+  server.on('request', (request, response) => {
+    if (!('origin' in request.headers)) return answer(request, response)
+    response.writeHead(403, { 'Content-Type': 'text/plain', Connection: 'close' })
+    response.end('the DynamoDB emulator answers no web page\n')
+  })
 }
 
 function fail (error) {

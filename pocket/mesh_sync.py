@@ -91,8 +91,10 @@ class MeshSync:
         """Let Envoys connect, and push whenever an object changes that routes or scrapes depend on."""
         async with self._delivery.listening():
             while True:
+                # Not wait_for: until Python 3.12 it forgets a cancellation that comes together with the event.
                 with contextlib.suppress(TimeoutError):  # then certificates are to be renewed
-                    await asyncio.wait_for(self._wake.wait(), self._delivery.identities.due())
+                    async with asyncio.timeout(self._delivery.identities.due()):
+                        await self._wake.wait()
                 self._wake.clear()
                 try:
                     await self.sync()

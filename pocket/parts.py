@@ -77,6 +77,8 @@ def prometheus(settings: Settings) -> Part:
         # operator (cluster/addons/monitoring.yaml).
         f"--web.external-url=http://127.0.0.1:{settings.gateway_port}/prometheus/",
         "--web.route-prefix=/",
+        # No other site's pages read it: by default every origin may. (None is called `none`.)
+        "--web.cors.origin=none",
         *_own_pages(programs.prometheus()),
         "--log.level=warn",
     ]
