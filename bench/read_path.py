@@ -44,11 +44,11 @@ class Cell:
     cpu: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))  # milliseconds per request
 
 
-def request_of(kind: str, token: str, port: int) -> str:
+def request_of(kind: str, token: str, port: int, song: str = SONG) -> str:
     """The request as it goes over the wire."""
     head = f"Host: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n"
     if kind == "read":
-        return f"GET {SONG} HTTP/1.1\r\n{head}\r\n"
+        return f"GET {song} HTTP/1.1\r\n{head}\r\n"
     if kind == "list":
         return f"GET /api/v1/music/?limit=100 HTTP/1.1\r\n{head}\r\n"
     body = json.dumps({"Artist": "Taylor Swift", "SongTitle": "The Last Great American Dynasty"})
@@ -56,9 +56,9 @@ def request_of(kind: str, token: str, port: int) -> str:
     return f"POST /api/v1/music/ HTTP/1.1\r\n{head}{length}\r\n{body}"
 
 
-def load(stack: Stack, kind: str, clients: int, seconds: float) -> tuple[dict[str, object], float]:
+def load(stack: Stack, kind: str, clients: int, seconds: float, song: str = SONG) -> tuple[dict[str, object], float]:
     """What the clients saw, and the CPU seconds of the clients; raises SystemExit where an answer was not 200."""
-    job = {"host": "127.0.0.1", "port": stack.port, "request": request_of(kind, stack.token, stack.port)}
+    job = {"host": "127.0.0.1", "port": stack.port, "request": request_of(kind, stack.token, stack.port, song)}
     before = os.times()
     done = subprocess.run(
         [sys.executable, str(_LOAD)],
