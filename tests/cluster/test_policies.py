@@ -15,6 +15,8 @@ from tests.cluster.charts import ROOT, the
 from tests.cluster.test_objects import ALL, OBJECTS, of_kind
 
 POLICIES = of_kind("AuthorizationPolicy")
+PRIMARY = "cmpt756s2-primary"
+"""What Flagger labels its copy of s2 with; its account is that of s2."""
 
 
 def rules() -> Iterator[dict[str, Any]]:
@@ -84,6 +86,7 @@ def test_the_gateway_reaches_what_its_routes_lead_to() -> None:
         if "c756-gateway" in obj["spec"].get("gateways", ())
         for http in obj["spec"]["http"]
     }
+    assert operations(PRIMARY) == operations("cmpt756s2")
     paths = {path for app in ("cmpt756s1", "cmpt756s2") for _, _, path in operations(app)}
     assert paths == routes | {f"{prefix}/*" for prefix in routes}
 
@@ -92,7 +95,7 @@ def test_network_policies_select_pods_and_ports_that_there_are() -> None:
     templates = [
         obj["spec"]["template"] for _, obj in ALL if obj["kind"] in ("Deployment", "Job") and "template" in obj["spec"]
     ]
-    apps = {template["metadata"]["labels"]["app"] for template in templates}
+    apps = {template["metadata"]["labels"]["app"] for template in templates} | {PRIMARY}
     ports = {
         port["name"]
         for template in templates
@@ -104,14 +107,14 @@ def test_network_policies_select_pods_and_ports_that_there_are() -> None:
     for obj in policies:
         spec = obj["spec"]
         assert spec["policyTypes"] == ["Ingress"]
-        assert set(spec["podSelector"].get("matchLabels", {}).values()) <= apps
+        selectors = [spec["podSelector"]]
         for rule in spec.get("ingress", ()):
             assert {port["port"] for port in rule["ports"]} <= ports | {15020, 15021, 15090}
             for peer in rule.get("from", ()):
-                selector = peer.get("podSelector", {})
-                for expression in selector.get("matchExpressions", ()):
-                    assert set(expression["values"]) <= apps
-                assert set(selector.get("matchLabels", {}).values()) <= apps
+                selectors.append(peer.get("podSelector", {}))
+        for selector in selectors:
+            named = {value for one in selector.get("matchExpressions", ()) for value in one["values"]}
+            assert named | set(selector.get("matchLabels", {}).values()) <= apps
 
 
 def test_network_policies_let_in_whom_policies_let_in() -> None:
@@ -119,4 +122,4 @@ def test_network_policies_let_in_whom_policies_let_in() -> None:
     (policy,) = (obj for obj in of_kind("NetworkPolicy") if obj["metadata"]["name"] == "cmpt756db")
     (pods, _) = policy["spec"]["ingress"][0]["from"]
     callers = set().union(*(accounts for accounts, _, _ in operations("cmpt756db")))
-    assert set(pods["podSelector"]["matchExpressions"][0]["values"]) == callers
+    assert set(pods["podSelector"]["matchExpressions"][0]["values"]) == callers | {PRIMARY}
