@@ -46,12 +46,12 @@ def test_analyze_finds_nothing(program: Path, tmp_path: Path) -> None:
 
 @each("istioctl")
 def test_analyze_finds_what_is_wrong(program: Path, tmp_path: Path) -> None:
-    """A route to a subset that no rule declares."""
+    """A route at a gateway that is not there."""
     files = copy.deepcopy(AT_ONCE)
-    files["s2-vs-v1.yaml"][0]["spec"]["http"][0]["route"][0]["destination"]["subset"] = "v7"
+    files["s1-vs.yaml"][0]["spec"]["gateways"] = ["no-gateway"]
     done = analyze(program, written(files, tmp_path))
     assert done.returncode != 0
-    assert "v7" in done.stdout + done.stderr
+    assert "no-gateway" in done.stdout + done.stderr
 
 
 @each("istioctl")
