@@ -33,7 +33,7 @@ def written(files: Files, folder: Path) -> Path:
 
 def analyze(program: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     levels = ("--output-threshold=Info", "--failure-threshold=Info")
-    command: list[str | Path] = [program, "analyze", "--use-kube=false", *levels, folder]
+    command: list[str | Path] = [program, "analyze", "--use-kube=false", "--all-namespaces", *levels, folder]
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
 
 
