@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import yaml
+
+from pocket import standins
 from pocket.api.bootstrap import complete, ensure_namespace
 from pocket.mesh.gatewayapi.refs import CONTROLLER
-from pocket.mesh.model import GATEWAY_API
+from pocket.mesh.model import CLUSTER_DOMAIN, GATEWAY_API
 from pocket.objects import Obj, kind_of
 from pocket.settings import Settings
 from pocket.store import Store
@@ -104,21 +107,24 @@ def objects(settings: Settings) -> list[Obj]:
                 }
             ],
         },
-        # Prometheus is a process of pocket's own, outside the mesh: a Service without selector leads to it.
+        # Prometheus is a process of pocket's own, outside the mesh; a pod stands for it.
         {
             **_object("v1", "Service", "prometheus"),
-            "spec": {"ports": [{"name": "http", "port": 9090, "targetPort": settings.prometheus_port}]},
+            "spec": {
+                "selector": {"app.kubernetes.io/name": "prometheus"},
+                "ports": [{"name": "http", "port": 9090, "targetPort": 9090}],
+            },
         },
+        # What istioctl reads of the mesh (`x describe`): https://istio.io/latest/docs/reference/config/istio.mesh.v1alpha1/
         {
-            **_object("v1", "Endpoints", "prometheus"),
-            "subsets": [
-                {
-                    "addresses": [{"ip": "127.0.0.1"}],
-                    "ports": [{"name": "http", "port": settings.prometheus_port, "protocol": "TCP"}],
-                }
-            ],
+            **_object("v1", "ConfigMap", "istio"),
+            "data": {"mesh": yaml.safe_dump(_MESH), "meshNetworks": "networks: {}"},
         },
+        *(standins.pod(entry) for entry in standins.all_of(settings)),
     ]
+
+
+_MESH = {"enableAutoMtls": True, "rootNamespace": ISTIO_NAMESPACE, "trustDomain": CLUSTER_DOMAIN}
 
 
 def ensure(store: Store, settings: Settings) -> None:

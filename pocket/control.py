@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from pocket import backup, builtin, parts, supervisor, tls
+from pocket import backup, builtin, istiod, parts, supervisor, tls
 from pocket.admission import MeshAdmission
 from pocket.api.server import bootstrap_objects, make_app
 from pocket.controllers import Controllers
@@ -44,10 +44,15 @@ async def serve(settings: Settings) -> None:
     except (OSError, sqlite3.Error) as error:  # a full disk: the copy from before is still there
         _LOG.warning("no copy of %s is kept: %s", settings.store_file, error)
     kubelet = Kubelet(store, settings)
-    mesh = MeshSync(settings, store, kubelet, Delivery(settings.xds_socket))
+    delivery = Delivery(settings.xds_socket)
+    mesh = MeshSync(settings, store, kubelet, delivery)
     bootstrap_objects(store, tls.ensure_certificate(settings.tls)[0].read_text())
     builtin.ensure(store, settings)
-    async with _listening(settings, store, kubelet, mesh), asyncio.TaskGroup() as group:
+    async with (
+        istiod.listening(settings, delivery.connections),
+        _listening(settings, store, kubelet, mesh),
+        asyncio.TaskGroup() as group,
+    ):
         running = [
             group.create_task(kubelet.run(mesh)),
             group.create_task(mesh.run()),

@@ -13,6 +13,9 @@ from typing import Any
 Obj = dict[str, Any]
 
 
+MIRROR = "kubernetes.io/config.mirror"
+"""The annotation of a pod that stands for a process which the kubelet runs without it."""
+
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 """What can be done with most kinds."""
 

@@ -78,6 +78,10 @@ class Settings:
         """Where Envoys get their configuration."""
         return self.home / "xds.sock"
 
+    def istiod_socket(self, port: int) -> Path:
+        """Where what a client takes for istiod's `port` is answered."""
+        return self.home / f"istiod-{port}.sock"
+
     @property
     def tls(self) -> Path:
         return self.home / "tls"

@@ -9,7 +9,7 @@ from pocket.api.ages import duration, parse_time
 from pocket.kinds import podspec
 from pocket.kinds.columns import AGE, NAME, NONE, Column, at, meta, spec_of, status_of
 from pocket.kinds.strategy import Deletion, Strategy
-from pocket.objects import FieldError, Obj
+from pocket.objects import MIRROR, FieldError, Obj, annotations_of
 from pocket.store import Store
 
 
@@ -125,8 +125,8 @@ def _changes(new: Obj, old: Obj) -> list[FieldError]:
 def _deletion(pod: Obj, grace: int | None, _: Store) -> Deletion:
     """A pod stops in its grace period: the kubelet takes it out when its processes have ended."""
     spec, status = spec_of(pod), status_of(pod)
-    if not spec.get("nodeName") and not meta(pod, "finalizers"):
-        return Deletion("remove")  # never picked up by the kubelet: there is nothing to stop
+    if (not spec.get("nodeName") or MIRROR in annotations_of(pod)) and not meta(pod, "finalizers"):
+        return Deletion("remove")  # never picked up by the kubelet, or only shown by it: there is nothing to stop
     if grace is None:
         grace = int(spec.get("terminationGracePeriodSeconds", podspec.GRACE))
     if status.get("phase") in ("Succeeded", "Failed"):

@@ -12,8 +12,9 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
-from pocket import logtimes, processes
+from pocket import logtimes, processes, standins
 from pocket.api.contracts import Address, ExecContext, Figures
+from pocket.api.bootstrap import complete
 from pocket.images.store import ImageStore
 from pocket.kubelet import events, inject, records
 from pocket.kubelet.container import Sleep
@@ -76,12 +77,15 @@ class Kubelet:
 
     def pod_endpoints(self) -> list[PodEndpoint]:
         """Every pod that runs now, ready or not."""
-        return [worker.endpoint() for worker in self._workers.values() if not worker.ended]
+        running = [worker.endpoint() for worker in self._workers.values() if not worker.ended]
+        return running + [standins.endpoint(entry) for entry in standins.all_of(self._settings)]
 
     # -- PodRuntime, for the API server ---------------------------------------------------------------------------
 
     def log_file(self, pod: Obj, container: str, previous: bool) -> Path:
         """The log of a container's present run, or of the one before; the file need not exist."""
+        if other := standins.find(self._settings, pod):
+            return other.log
         try:
             return self._worker(pod).container(container).log_file(previous)
         except LookupError:
@@ -99,6 +103,8 @@ class Kubelet:
 
     def port_address(self, pod: Obj, port: int) -> Address:
         """Where what a pod calls its `port` is to be reached. Raises LookupError where it does not run or has none."""
+        if other := standins.find(self._settings, pod):
+            return other.addresses[port]
         worker = self._worker(pod)
         return worker.network.address(port, worker.folder / inject.PROXY)
 
@@ -167,6 +173,8 @@ class Kubelet:
 
     def _begin(self, pod: Obj, record: records.PodRecord | None = None) -> None:
         assert self._shared is not None  # noqa: S101  (run() has set it)
+        if standins.find(self._settings, pod):
+            return  # it runs already
         uid = uid_of(pod)
         worker = PodWorker(self._shared, pod, record)
         self._workers[uid] = worker
@@ -200,6 +208,10 @@ class Kubelet:
         if event.type == "DELETED":
             if known is not None:
                 known.stop(_FORCED_GRACE)
+            elif entry := standins.find(self._settings, obj):  # what it stands for goes on
+                namespace = self._store.find("Namespace", None, standins.NAMESPACE)
+                if namespace is not None and not namespace["metadata"].get("deletionTimestamp"):
+                    self._store.create(complete(self._store, standins.pod(entry)))
         elif known is not None:
             known.refresh(obj)
         elif event.type == "ADDED":

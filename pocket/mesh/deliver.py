@@ -66,6 +66,11 @@ class Delivery:
         self._server = Server(socket)
         self._encoder = Encoder()
 
+    @property
+    def connections(self) -> dict[str, Connection]:
+        """The Envoys that are connected, by their proxies' ids."""
+        return self._server.connections
+
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
         """Let Envoys connect. Without it, and when it ends, they go on with what they have."""

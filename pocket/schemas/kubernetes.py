@@ -43,6 +43,13 @@ def kinds() -> tuple[Kind, ...]:
 
 
 @functools.cache
+def module_version(module: str) -> str:
+    """The version of the module that schemas come from (`istio.io/api`): `1.31.4`. Raises KeyError."""
+    lines = [line.split() for line in (_FOLDER / "go.mod").read_text().splitlines()]
+    return {line[0]: line[1].removeprefix("v") for line in lines if len(line) == 2}[module]
+
+
+@functools.cache
 def _index() -> dict[str, tuple[int, int]]:
     """Where each type stands in the file: first byte, and the byte behind its last one."""
     found, at = {}, 0

@@ -33,6 +33,7 @@ class Connection:
 
     def __init__(self) -> None:
         self.stream = Stream()
+        self.node: Any = None  # as it calls itself
         self.unseen = Unseen.ALL  # what it has taken, and has not been seen to work with
         self.wake = asyncio.Event()  # there may be something to send
 
@@ -90,6 +91,7 @@ class Server:
             return
         proxy = proxy_of(first.node.id)
         connection = Connection()
+        connection.node = first.node
         self.connections[proxy] = connection
         if wanted := self._wanted.get(proxy):
             connection.stream.want(wanted)

@@ -11,11 +11,25 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from enum import Enum
 
 from pocket.xds.messages import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET, Wire
 
 KINDS = (SECRET, CLUSTER, ENDPOINT, LISTENER, ROUTE)
 """In the order of sending: clusters and listeners name secrets."""
+
+_BY_NAME = (SECRET, ENDPOINT, ROUTE)  # it asks for these by name, and for no more than it needs
+
+
+class State(Enum):
+    """What `istioctl proxy-status` tells of one type at one Envoy."""
+
+    UNASKED = "it has not asked for any"
+    UNSENT = "there is nothing to tell"
+    SYNCED = "it has what it shall have"
+    STALE = "it has been told, or is to be told, and has not answered"
+    REFUSED = "it refuses some"
+
 
 _NONE: Mapping[str, Wire] = {}
 
@@ -187,6 +201,21 @@ class Stream:
     def version(self, kind: str) -> str:
         """The version of a type that it has, as a whole."""
         return _digest(self._kinds[kind].has)
+
+    def state(self, kind: str) -> State:
+        """How far it is with a type."""
+        known = self._kinds[kind]
+        if not known.asked:
+            return State.UNASKED
+        if known.refused:
+            return State.REFUSED
+        if known.flight is not None:
+            return State.STALE
+        if self._wanted is None or not (known.told or known.has):
+            return State.UNSENT
+        wanted = self._wanted.of(kind)
+        lacking = [name for name in known.lacks(wanted) if kind not in _BY_NAME or name in known.subscribed]
+        return State.STALE if lacking else State.SYNCED
 
     # -- stages: does Envoy still owe us something, and what is to be sent ---------------------------------------------
 
