@@ -11,8 +11,6 @@ from pocket.mesh.model import Snapshot
 from pocket.mesh.supported import SPECS
 from pocket.objects import FieldError, Obj, kind_of
 
-_SCALES_NOTHING = "pocket scales nothing by itself, this object has no effect: use kubectl top and kubectl scale"
-
 
 class MeshAdmission:
     """`snapshot` gives the state that warnings (a route to a host that is not there) are judged by."""
@@ -33,7 +31,4 @@ class MeshAdmission:
 
     def warnings(self, obj: Obj) -> list[str]:
         """What is accepted but probably not meant."""
-        kind = kind_of(obj)
-        if kind == "HorizontalPodAutoscaler":
-            return [_SCALES_NOTHING]
-        return admission.warnings(obj, self._snapshot()) if kind in SPECS else []
+        return admission.warnings(obj, self._snapshot()) if kind_of(obj) in SPECS else []

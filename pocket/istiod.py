@@ -1,8 +1,8 @@
 """What istioctl asks istiod, answered by the control process: which Envoys have which state, and which version this is.
 
 `istioctl proxy-status` forwards a port to the pod of istiod and asks on it, in xDS, for resources of the type
-`istio.io/debug/syncz` (pilot/pkg/xds/statusgen.go of Istio); `istioctl version` asks for `/version` by HTTP. Both listen
-on Unix sockets of their owner's: the way to them is the API server's port-forward.
+`istio.io/debug/syncz` (pilot/pkg/xds/statusgen.go of Istio); `istioctl version` asks for `/version` by HTTP. Both
+listen on Unix sockets of their owner's: the way to them is the API server's port-forward.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Pods that stand for processes of pocket's own, as a kubelet's mirror pods stand for static ones.
 
-Prometheus and what answers in istiod's place are no pods here, but programs look for them as such: `kubectl port-forward
-service/prometheus` wants a pod behind the Service, istioctl wants pods `app=istiod`.
+Prometheus and what answers in istiod's place are no pods here, but programs look for them as such: `kubectl
+port-forward service/prometheus` wants a pod behind the Service, istioctl wants pods `app=istiod`.
 https://kubernetes.io/docs/reference/labels-annotations-taints/#kubernetes-io-config-mirror
 """
 

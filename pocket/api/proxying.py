@@ -44,7 +44,7 @@ class Proxying:
         """Answer a request. Raises ApiError."""
         name, port = _split(target.name or "")
         obj = self._registry.get(replace(target, name=name, subresource="", below=""))
-        address = self._of_pod(obj, port) if obj["kind"] == "Pod" else self._of_service(obj, port)
+        address = self._of_pod(obj, port) if obj["kind"] == "Pod" else self.of_service(obj, port)
         with podstreams.registered(self._streams):
             return await _pass_on(request, address, target.below)
 
@@ -61,7 +61,8 @@ class Proxying:
         except LookupError:
             raise _unavailable(f'no port "{port or number}" of the pod {name_of(pod)} is open') from None
 
-    def _of_service(self, service: Obj, port: str) -> Address:
+    def of_service(self, service: Obj, port: str) -> Address:
+        """Where a Service's port (a name or a number) is served. Raises ApiError."""
         spec, ports = service["spec"], service["spec"].get("ports") or []
         wanted = [entry for entry in ports if port in (entry.get("name"), str(entry["port"]))] if port else ports[:1]
         if not wanted:

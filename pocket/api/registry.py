@@ -21,6 +21,7 @@ from pocket.api.contracts import Admission
 from pocket.api.errors import ApiError
 from pocket.api.managedfields import Owner, Writer
 from pocket.api.target import Target
+from pocket.api.webhooks import Admit
 from pocket.kinds import has_meaning, strategy
 from pocket.objects import FieldError, Kind, Obj, name_of, namespace_of
 from pocket.schemas import values
@@ -49,6 +50,8 @@ class WriteOptions:
     force: bool = False
     grants: Callable[[Obj], None] | None = None
     """Refuses what its writer must not give away."""
+    admit: Admit | None = None
+    """Asks webhooks."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class DeleteOptions:
     propagation: str = ""  # Background, Foreground, Orphan
     uid: str = ""
     resource_version: str = ""
+    admit: Admit | None = None
 
 
 @dataclass
@@ -191,6 +195,9 @@ class Registry:
         kind, name = target.kind, target.name or ""
         obj = self.get(target)
         self._check_deletion(kind, name, obj, options)
+        if options.admit:
+            for stage in ("mutate", "validate"):
+                options.admit(stage, "DELETE", {}, stored(obj, kind))
         if decide := strategy(kind).deletion:
             what = decide(obj, options.grace, self.store)
             if what.how == "mark":
@@ -232,7 +239,7 @@ class Registry:
             obj["metadata"]["deletionGracePeriodSeconds"] = grace
         if options.dry_run:
             return obj
-        return shown(self.store.update(_stored(obj, target.kind)), target)
+        return shown(self.store.update(stored(obj, target.kind)), target)
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
@@ -258,7 +265,7 @@ class Registry:
             raise self._undecodable(target, findings.wrong)
         by_path: list[str] = []
         if kind.custom:  # what pocket's own admission does not know either
-            by_path = [error.path for error in self.admission.check(_stored(obj, kind)) if _is_unknown(error)]
+            by_path = [error.path for error in self.admission.check(stored(obj, kind)) if _is_unknown(error)]
         findings.unknown += [path for path in by_path if path not in findings.unknown]
         findings.duplicate = duplicates
         if target.subresource != "status":
@@ -307,7 +314,7 @@ class Registry:
         self, target: Target, obj: Obj, owners: list[Owner], options: WriteOptions, warnings: list[str]
     ) -> Result:
         kind = target.kind
-        obj = _stored(obj, kind)
+        obj = stored(obj, kind)
         name = str(obj["metadata"].get("name") or "")
         self._refuse_fixed(kind, name)
         if kind.namespaced:
@@ -315,7 +322,11 @@ class Registry:
         if "status" in kind.subresources:
             obj.pop("status", None)
         self._finish(target, obj, None)
+        obj = self._mutated(target, obj, None, options)
+        name = str(obj["metadata"].get("name") or "")
         self._refuse_invalid(target, obj, validate.check(obj, self._stored_struct(kind)), None)
+        if options.admit:
+            options.admit("validate", "CREATE", obj, None)
         if options.grants:
             options.grants(obj)
         warnings = warnings + self._admit(kind, obj)
@@ -349,7 +360,7 @@ class Registry:
         owners: list[Owner] | None = None,
     ) -> Result:
         kind, name = target.kind, target.name or ""
-        old, new = _stored(old, kind), _stored(new, kind)
+        old, new = stored(old, kind), stored(new, kind)
         self._refuse_stale(kind, name, old, new)
         if target.subresource == "status":
             new = _with_status(old, new, ("managedFields",) if kind.custom else _WITH_STATUS)
@@ -364,6 +375,7 @@ class Registry:
         self._finish(target, new, old)
         if same_spec and "spec" in old:
             new["spec"] = copy.deepcopy(old["spec"])
+        new = self._mutated(target, new, old, options)
         if target.subresource != "status":
             before, after = copy.deepcopy(old), copy.deepcopy(new)
             strategy(kind).defaults(before)
@@ -375,6 +387,8 @@ class Registry:
             warnings = warnings + self._admit(kind, new)
         elif kind.custom:
             self._refuse_invalid(target, new, [], old)
+        if options.admit:
+            options.admit("validate", "UPDATE", new, old)
         if owners is None:
             place = managedfields.root(self._stored_struct(kind))
             present = managedfields.owners_of(new)
@@ -393,6 +407,22 @@ class Registry:
         if meta.get("deletionTimestamp") and not meta.get("finalizers") and not strategy(kind).finished_elsewhere:
             written = self.store.delete(kind.key, namespace_of(written), name)  # its last finalizer has gone
         return Result(shown(written, target), warnings)
+
+    def _mutated(self, target: Target, new: Obj, old: Obj | None, options: WriteOptions) -> Obj:
+        """The object as webhooks leave it, with what the server decides."""
+        if options.admit is None:
+            return new
+        changed = options.admit("mutate", "UPDATE" if old else "CREATE", new, old)
+        if changed == new:
+            return new
+        _drop_nulls(changed)
+        findings = decode.check(changed, self._stored_struct(target.kind))
+        if findings.wrong:
+            raise self._undecodable(target, findings.wrong)
+        for place, key in findings.unknown_in:
+            place.pop(key, None)
+        self._finish(target, changed, old)
+        return changed
 
     def _refuse_stale(self, kind: Kind, name: str, old: Obj, new: Obj) -> None:
         meta, before = new["metadata"], old["metadata"]
@@ -437,7 +467,7 @@ class Registry:
             raise errors.invalid(kind, str(obj["metadata"].get("name") or ""), found)
 
     def _admit(self, kind: Kind, obj: Obj) -> list[str]:
-        found = self.admission.warnings(obj)
+        found = [*strategy(kind).warnings(obj), *self.admission.warnings(obj)]
         return [*found, NOTHING_COMES.format(kind=kind.name)] if self._is_idle(kind) else found
 
     def _is_idle(self, kind: Kind) -> bool:
@@ -507,7 +537,7 @@ def _without_type(obj: Obj) -> Obj:
     return {key: value for key, value in obj.items() if key not in ("apiVersion", "kind")}
 
 
-def _stored(obj: Obj, kind: Kind) -> Obj:
+def stored(obj: Obj, kind: Kind) -> Obj:
     """The object in the version that is stored."""
     if convert := strategy(kind).to_stored:
         return convert(obj, kind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -22,11 +23,14 @@ from pocket.api import (
     strategic,
     tables,
     watching,
+    webhooks,
 )
 from pocket.api import web as w
+from pocket.api.errors import ApiError
 from pocket.api.rbac import Access
 from pocket.api.registry import DeleteOptions, Registry, Result, WriteOptions
 from pocket.api.target import Target
+from pocket.api.webhooks import Webhooks
 from pocket.kinds import strategy
 from pocket.kinds.columns import Column
 from pocket.objects import FieldError, Obj
@@ -39,24 +43,38 @@ _APPLY = "application/apply-patch+yaml"
 _PLAIN = (protobuf.MEDIA_TYPE, "", "application/json", "application/yaml", "application/octet-stream", "text/plain")
 
 
+_NO_DEBUGGING = (
+    "not supported by pocket: a container is a process with the machine's own programs: use `kubectl exec -it POD -- "
+    "sh`, or `kubectl debug POD --copy-to=NAME --image=IMAGE` with an image that was built here"
+)
+
+
 class Resources:
     """Handlers of the requests that mean a resource."""
 
-    def __init__(self, registry: Registry, access: Access, streams: set[asyncio.Task[object]]) -> None:
+    def __init__(
+        self, registry: Registry, access: Access, streams: set[asyncio.Task[object]], webhooks: Webhooks
+    ) -> None:
         self._registry = registry
+        self._webhooks = webhooks
         self._access = access
         self._streams = streams
         self._pages = paging.Pages()
 
     async def handle(self, request: web.Request, target: Target) -> web.StreamResponse:
         """Answer a request. Raises ApiError."""
+        w.refuse_unreadable(request)
         if target.subresource == "scale":
             return await self._scale(request, target)
         if target.subresource == "eviction":
             return await self._evict(request, target)
         if target.subresource == "finalize":
             return await self._finalize(request, target)
-        if target.subresource not in ("", "status"):
+        if target.subresource == "ephemeralcontainers" and request.method in ("PATCH", "PUT"):
+            self._registry.get(replace(target, subresource=""))
+            problem = FieldError("spec.ephemeralContainers", _NO_DEBUGGING)
+            raise errors.invalid(target.kind, target.name or "", [problem])
+        if target.subresource not in ("", "status", "ephemeralcontainers"):
             raise errors.method_not_allowed()
         match request.method, target.name is not None:
             case "GET", True if not w.flag(request, "watch"):
@@ -125,26 +143,29 @@ class Resources:
     async def _create(self, request: web.Request, target: Target) -> web.Response:
         if target.kind.namespaced and target.namespace is None:
             raise errors.method_not_allowed()
-        obj, duplicates = await _body_object(request)
-        result = self._registry.create(target, obj, duplicates, self._options(request, target))
-        return self._written(request, target, result)
+        obj, duplicates = await _body_object(request, target)
+        return await self._write(
+            request, target, lambda options: self._registry.create(target, copy.deepcopy(obj), duplicates, options)
+        )
 
     async def _replace(self, request: web.Request, target: Target) -> web.Response:
-        obj, duplicates = await _body_object(request)
-        options = self._options(request, target)
-        return self._written(request, target, self._registry.replace(target, obj, duplicates, options))
+        obj, duplicates = await _body_object(request, target)
+        return await self._write(
+            request, target, lambda options: self._registry.replace(target, copy.deepcopy(obj), duplicates, options)
+        )
 
     async def _patch(self, request: web.Request, target: Target) -> web.Response:
-        options = self._options(request, target)
         if request.content_type == _APPLY:
             if not request.query.get("fieldManager"):
                 raise errors.bad_request(
                     "PatchOptions.meta.k8s.io is invalid: fieldManager: Required value: is required for apply patch"
                 )
             obj, duplicates = decode.parse_object(await request.read(), "yaml")
-            return self._written(request, target, self._registry.apply(target, obj, duplicates, options))
+            return await self._write(
+                request, target, lambda options: self._registry.apply(target, copy.deepcopy(obj), duplicates, options)
+            )
         change = await _change(request, target, self._struct(target))
-        return self._written(request, target, self._registry.patch(target, change, options))
+        return await self._write(request, target, lambda options: self._registry.patch(target, change, options))
 
     def _options(self, request: web.Request, target: Target) -> WriteOptions:
         options, grants = w.write_options(request), strategy(target.kind).grants
@@ -152,16 +173,32 @@ class Resources:
             return options
         return replace(options, grants=lambda obj: grants(obj, request["user"], self._access))
 
-    def _written(self, request: web.Request, target: Target, result: Result) -> web.Response:
-        return w.answer(self._formed(request, target, result.object), 201 if result.created else 200, result.warnings)
+    async def _write(
+        self, request: web.Request, target: Target, call: Callable[[WriteOptions], Result]
+    ) -> web.Response:
+        options = self._options(request, target)
+        asked = webhooks.Asked(target, request["user"], options.dry_run)
+        result, warnings = await self._webhooks.write(asked, lambda admit: call(replace(options, admit=admit)))
+        status = 201 if result.created else 200
+        return w.answer(self._formed(request, target, result.object), status, [*result.warnings, *warnings])
+
+    async def _delete_one(
+        self, request: web.Request, target: Target, options: DeleteOptions
+    ) -> tuple[Obj, bool, list[str]]:
+        """The object, whether it is gone already, and what to warn about."""
+        asked = webhooks.Asked(target, request["user"], options.dry_run)
+        (obj, gone), warnings = await self._webhooks.write(
+            asked, lambda admit: self._registry.delete(target, replace(options, admit=admit))
+        )
+        return obj, gone, warnings
 
     # -- deleting -----------------------------------------------------------------------------------------------------
 
     async def _delete(self, request: web.Request, target: Target) -> web.Response:
-        obj, gone = self._registry.delete(target, await _delete_options(request))
+        obj, gone, warnings = await self._delete_one(request, target, await _delete_options(request))
         if gone and strategy(target.kind).deletion is None:
-            return w.answer(errors.success(target.kind, target.name or "", obj["metadata"]["uid"]))
-        return w.answer(obj)
+            return w.answer(errors.success(target.kind, target.name or "", obj["metadata"]["uid"]), warnings=warnings)
+        return w.answer(obj, warnings=warnings)
 
     async def _delete_collection(self, request: web.Request, target: Target) -> web.Response:
         if target.kind.namespaced and target.namespace is None:
@@ -172,10 +209,14 @@ class Resources:
         predicate = selectors.predicate(
             target.kind, request.query.get("labelSelector", ""), request.query.get("fieldSelector", "")
         )
-        deleted = [
-            self._registry.delete(replace(target, name=obj["metadata"]["name"]), options)[0]
-            for obj in self._registry.list_all(target, predicate)
-        ]
+        deleted = []
+        for obj in self._registry.list_all(target, predicate):
+            one = replace(target, name=obj["metadata"]["name"])
+            try:
+                deleted.append((await self._delete_one(request, one, options))[0])
+            except ApiError as error:
+                if error.code != 404:  # somebody else was quicker
+                    raise
         return w.answer(_list(target, deleted, {"resourceVersion": str(self._registry.store.version)}))
 
     # -- subresources -------------------------------------------------------------------------------------------------
@@ -186,7 +227,7 @@ class Resources:
         if request.method == "GET":
             return w.answer(old)
         if request.method == "PUT":
-            new, _ = await _body_object(request)
+            new, _ = await _body_object(request, target)
         elif request.method == "PATCH":
             new = (await _change(request, target, None))(old)
         else:
@@ -209,7 +250,7 @@ class Resources:
     async def _evict(self, request: web.Request, target: Target) -> web.Response:
         if request.method != "POST":
             raise errors.method_not_allowed()
-        body, _ = await _body_object(request)
+        body, _ = await _body_object(request, target)
         pod_target = Target(target.kind, target.version, target.namespace, target.name)
         pod = self._registry.get(pod_target)
         budgets = self._registry.store.list("PodDisruptionBudget", target.namespace)
@@ -220,7 +261,7 @@ class Resources:
     async def _finalize(self, request: web.Request, target: Target) -> web.Response:
         if request.method != "PUT":
             raise errors.method_not_allowed()
-        obj, duplicates = await _body_object(request)
+        obj, duplicates = await _body_object(request, target)
         plain = Target(target.kind, target.version, None, target.name)
         return w.answer(self._registry.replace(plain, obj, duplicates, w.write_options(request)).object)
 
@@ -234,12 +275,13 @@ def _list(target: Target, objects: list[Obj], metadata: Obj) -> Obj:
     }
 
 
-async def _body_object(request: web.Request) -> tuple[Obj, list[str]]:
+async def _body_object(request: web.Request, target: Target) -> tuple[Obj, list[str]]:
     content_type = request.content_type
-    if content_type not in _PLAIN:
+    custom = target.kind.custom  # whose fields have no numbers
+    if content_type not in _PLAIN or (custom and content_type == protobuf.MEDIA_TYPE):
+        known = ["application/json", "application/yaml", *(() if custom else (protobuf.MEDIA_TYPE,))]
         raise errors.unsupported_media_type(
-            "the body of the request was in an unknown format - accepted media types include: "
-            "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+            f"the body of the request was in an unknown format - accepted media types include: {', '.join(known)}"
         )
     body = await request.read()
     if not body:

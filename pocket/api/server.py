@@ -28,10 +28,11 @@ from pocket.api.openapi import Documents
 from pocket.api.portforward import PortForward
 from pocket.api.proxying import Proxying
 from pocket.api.rbac import Access, Request, User
-from pocket.api.registry import Registry
+from pocket.api.registry import Registry, shown, stored
 from pocket.api.resources import Resources
 from pocket.api.target import Target, parse
 from pocket.api.watching import included
+from pocket.api.webhooks import Webhooks
 from pocket.store import Store
 from pocket.tokens import Tokens
 
@@ -70,12 +71,13 @@ class _Server:
         self._streams: set[asyncio.Task[object]] = set()
         self._registry = registry = Registry(store, admission)
         self._documents = Documents(registry.kinds)
-        self._resources = Resources(registry, self._access, self._streams)
         self._logs = Logs(registry, runtime, self._streams)
         self._exec = Exec(registry, runtime, self._streams)
         self._attach = Attach(registry, runtime, self._logs, self._streams)
         self._metrics = Metrics(registry, runtime)
         self._proxying = Proxying(registry, runtime, self._streams)
+        webhooks = Webhooks(store, self._proxying.of_service, shown, stored)
+        self._resources = Resources(registry, self._access, self._streams, webhooks)
         self._forward = PortForward(registry, runtime, self._streams)
 
     async def stop(self, _: web.Application) -> None:

@@ -95,7 +95,7 @@ def accept(request: web.Request) -> Accept:
     """
     for entry in request.headers.get("Accept", "").split(","):
         media, *parameters = (part.strip() for part in entry.split(";"))
-        if media not in ("application/json", "*/*", "application/*"):
+        if media not in _JSON:
             continue
         values = dict(part.partition("=")[::2] for part in parameters)
         match values.get("as"), values.get("v"):
@@ -108,6 +108,17 @@ def accept(request: web.Request) -> Accept:
             case "APIGroupDiscoveryList", "v2":
                 return Accept("discovery")
     return Accept()
+
+
+def refuse_unreadable(request: web.Request) -> None:
+    """Raises ApiError 406 where the client reads none of what is given here: JSON."""
+    asked = [entry.partition(";")[0].strip() for entry in request.headers.get("Accept", "").split(",")]
+    if any(asked) and not set(asked) & set(_JSON):
+        message = "only the following media types are accepted: application/json"
+        raise errors.ApiError(406, "NotAcceptable", message)
+
+
+_JSON = ("application/json", "*/*", "application/*")
 
 
 def status_of(error: Exception) -> Obj:

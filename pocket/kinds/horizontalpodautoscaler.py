@@ -60,6 +60,9 @@ def _from_stored(autoscaler: Obj, _: Kind, version: str) -> Obj:
     return {**autoscaler, "spec": spec} | ({"status": status} if "status" in autoscaler else {})
 
 
+_SCALES_NOTHING = "pocket scales nothing by itself, this object has no effect: use kubectl top and kubectl scale"
+
+
 def _to_stored(autoscaler: Obj, _: Kind) -> Obj:
     spec = dict(spec_of(autoscaler))
     share = spec.pop("targetCPUUtilizationPercentage", None)
@@ -75,6 +78,7 @@ STRATEGY = Strategy(
     from_stored=_from_stored,
     defaults=_defaults,
     rules=_rules,
+    warnings=lambda _: [_SCALES_NOTHING],
     columns=(
         NAME,
         Column(

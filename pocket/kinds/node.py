@@ -9,6 +9,7 @@ from pocket.api.ages import UNKNOWN
 from pocket.kinds.columns import AGE, NAME, NONE, Column, meta, spec_of, status_of
 from pocket.kinds.strategy import Strategy
 from pocket.objects import Obj
+from pocket.store import Store
 
 
 def _node_status(node: Obj, _: datetime) -> str:
@@ -33,8 +34,32 @@ def _node_info(field: str) -> Callable[[Obj, datetime], str]:
     return lambda node, _: (status_of(node).get("nodeInfo") or {}).get(field) or UNKNOWN
 
 
+_CORDONED = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+
+
+def _complete(node: Obj, _: Store) -> None:
+    """What the node lifecycle controller of a real server does: a cordon is a taint."""
+    spec = node.setdefault("spec", {})
+    others = [taint for taint in spec.get("taints") or () if taint.get("key") != _CORDONED["key"]]
+    if taints := [*others, *([dict(_CORDONED)] if spec.get("unschedulable") else ())]:
+        spec["taints"] = taints
+    else:
+        spec.pop("taints", None)
+
+
+def _warnings(node: Obj) -> list[str]:
+    if not spec_of(node).get("unschedulable"):
+        return []
+    return [
+        "this is pocket's only node: pods that start from now on, and those that a drain evicts, the ingress gateway "
+        "among them, wait (Pending) until `kubectl uncordon`"
+    ]
+
+
 STRATEGY = Strategy(
     "Node",
+    complete=_complete,
+    warnings=_warnings,
     lacks=("proxy",),
     fields=("spec.unschedulable",),
     fixed="pocket has one node, this machine: it cannot be added or removed",

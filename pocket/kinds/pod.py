@@ -139,7 +139,7 @@ def _deletion(pod: Obj, grace: int | None, _: Store) -> Deletion:
 
 STRATEGY = Strategy(
     "Pod",
-    lacks=("binding", "ephemeralcontainers", "resize"),
+    lacks=("binding", "resize"),
     deletion=_deletion,
     finished_elsewhere=True,
     fields=(

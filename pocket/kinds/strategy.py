@@ -39,6 +39,10 @@ def _no_changes(_: Obj, __: Obj) -> list[FieldError]:
     return []
 
 
+def _no_warnings(_: Obj) -> list[str]:
+    return []
+
+
 def _unprepared(new: Obj, old: Obj | None, store: Store) -> None:
     """Nothing that the server fills in."""
 
@@ -87,5 +91,7 @@ class Strategy:
     """To such a version: stored object, kind, version."""
     grants: Callable[[Obj, User, Access], None] | None = None
     """Refuses (ApiError) an object by which the user who writes it would give away more than they have."""
+    warnings: Callable[[Obj], list[str]] = _no_warnings
+    """What is accepted, and perhaps not meant."""
     watched: bool = True
     """Does a change of these interest garbage collection and the emptying of namespaces?"""

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from pocket import logtimes, processes, standins
-from pocket.api.contracts import Address, ExecContext, Figures
 from pocket.api.bootstrap import complete
+from pocket.api.contracts import Address, ExecContext, Figures
 from pocket.images.store import ImageStore
-from pocket.kubelet import events, inject, records
+from pocket.kinds.podspec import GRACE
+from pocket.kubelet import events, inject, records, scheduling
 from pocket.kubelet.container import Sleep
 from pocket.kubelet.events import EventRecorder
 from pocket.kubelet.folders import folder_of, remove_folder
@@ -27,7 +28,7 @@ from pocket.mesh.model import LOCALHOST, PodEndpoint, Proxy
 from pocket.objects import Obj, kind_of, labels_of, matches, name_of, namespace_of, uid_of
 from pocket.ports import PortPool
 from pocket.settings import NODE, Settings
-from pocket.store import Event, Store
+from pocket.store import Event, NotFound, Store, now
 
 _LOG = logging.getLogger(__name__)
 
@@ -59,6 +60,8 @@ class Kubelet:
         ports = settings.pod_ports
         self._ports = PortPool(ports.start, len(ports))
         self._events = EventRecorder(store, "kubelet", NODE)
+        self._scheduler = EventRecorder(store, "default-scheduler")
+        self._leaving: dict[str, asyncio.TimerHandle] = {}  # pods that a taint drives out, by uid
         self._sleep = sleep
         self._names = names
         self._meter = Meter(f"{settings.home}:pod/")
@@ -78,7 +81,8 @@ class Kubelet:
     def pod_endpoints(self) -> list[PodEndpoint]:
         """Every pod that runs now, ready or not."""
         running = [worker.endpoint() for worker in self._workers.values() if not worker.ended]
-        return running + [standins.endpoint(entry) for entry in standins.all_of(self._settings)]
+        known = [standins.find(self._settings, pod) for pod in self._store.list("Pod", standins.NAMESPACE)]
+        return running + [standins.endpoint(entry) for entry in known if entry is not None]
 
     # -- PodRuntime, for the API server ---------------------------------------------------------------------------
 
@@ -144,7 +148,7 @@ class Kubelet:
         return self._rotate(), self._note_logs(), self._forget(), self._meter.run()
 
     def _hear(self, event: Event) -> None:
-        if kind_of(event.object) in ("Pod", "Secret", "ConfigMap"):
+        if kind_of(event.object) in ("Pod", "Secret", "ConfigMap", "Node"):
             self._heard.put_nowait(event)
 
     def _take_over(self) -> None:
@@ -169,7 +173,10 @@ class Kubelet:
             if folder.name not in found:
                 remove_folder(folder)
         for uid, pod in pods.items():
-            self._begin(pod, found.get(uid))
+            if uid in found:
+                self._begin(pod, found[uid])
+            else:
+                self._schedule(pod)
 
     def _begin(self, pod: Obj, record: records.PodRecord | None = None) -> None:
         assert self._shared is not None  # noqa: S101  (run() has set it)
@@ -199,6 +206,9 @@ class Kubelet:
 
     def _follow(self, event: Event) -> None:
         obj = event.object
+        if kind_of(obj) == "Node":
+            self._reschedule(obj)
+            return
         if kind_of(obj) != "Pod":
             for worker in self._workers.values():
                 if worker.record.namespace == namespace_of(obj):
@@ -215,7 +225,44 @@ class Kubelet:
         elif known is not None:
             known.refresh(obj)
         elif event.type == "ADDED":
-            self._begin(obj)
+            self._schedule(obj)
+
+    def _schedule(self, pod: Obj) -> None:
+        """Begin with a pod, or say why it has to wait: the node is cordoned, or has a taint."""
+        node = self._store.find("Node", None, NODE)
+        bound = pod["spec"].get("nodeName")
+        if why := "" if bound or node is None else scheduling.objection(node, pod):
+            self._scheduler.event(pod, "Warning", "FailedScheduling", why)
+            with contextlib.suppress(NotFound):
+                self._store.modify("Pod", namespace_of(pod), name_of(pod), lambda stored: _wait(stored, why))
+            return
+        self._begin(pod)
+
+    def _reschedule(self, node: Obj) -> None:
+        """The node has changed: who waited for it begins, and who must not stay (NoExecute) goes."""
+        for pod in self._store.list("Pod"):
+            uid = uid_of(pod)
+            if uid not in self._workers:
+                if not pod["spec"].get("nodeName") and not scheduling.objection(node, pod):
+                    self._begin(pod)
+                continue
+            left = scheduling.stay(node, pod)
+            if left is None and uid in self._leaving:
+                self._leaving.pop(uid).cancel()
+            elif left is not None and uid not in self._leaving and not pod["metadata"].get("deletionTimestamp"):
+                self._leaving[uid] = asyncio.get_running_loop().call_later(left, self._evict, pod)
+
+    def _evict(self, pod: Obj) -> None:
+        self._leaving.pop(uid_of(pod), None)
+        self._scheduler.event(pod, "Normal", "TaintManagerEviction", "Marking for deletion Pod " + name_of(pod))
+        grace = int(pod["spec"].get("terminationGracePeriodSeconds", GRACE))
+
+        def mark(stored: Obj) -> None:
+            stored["metadata"].setdefault("deletionTimestamp", now())
+            stored["metadata"].setdefault("deletionGracePeriodSeconds", grace)
+
+        with contextlib.suppress(NotFound):
+            self._store.modify("Pod", namespace_of(pod), name_of(pod), mark)
 
     def _worker(self, pod: Obj) -> PodWorker:
         worker = self._workers.get(uid_of(pod))
@@ -289,6 +336,17 @@ class Kubelet:
         for kind in ("Deployment", "ReplicaSet", "Job", "Pod"):
             used.update(_DIGEST.findall(json.dumps([obj["spec"] for obj in self._store.list(kind)])))
         return used
+
+
+def _wait(pod: Obj, why: str) -> None:
+    """Write into its status why a pod is not scheduled."""
+    entry = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": why}
+    status = pod.setdefault("status", {})
+    status["phase"] = "Pending"
+    before = status.get("conditions") or []
+    if not any(old["type"] == "PodScheduled" and old.get("message") == why for old in before):
+        others = [old for old in before if old["type"] != "PodScheduled"]
+        status["conditions"] = [*others, {**entry, "lastTransitionTime": now()}]
 
 
 def manual_address(endpoints: Obj, port_name: str | None) -> tuple[str, int] | None:

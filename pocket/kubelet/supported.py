@@ -21,7 +21,6 @@ POD: Mapping[str, tuple[Effect, str]] = {
     "nodeName": ("no effect", _ONE_NODE),
     "nodeSelector": ("no effect", _ONE_NODE),
     "affinity": ("no effect", _ONE_NODE),
-    "tolerations": ("no effect", _ONE_NODE),
     "topologySpreadConstraints": ("no effect", _ONE_NODE),
     "schedulerName": ("no effect", _ONE_NODE),
     "priority": ("no effect", "nothing is preempted"),

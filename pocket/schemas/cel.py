@@ -87,7 +87,7 @@ def _broken(rule: Json, value: Any, old: Any, path: str) -> FieldError | None:
     if program is None:
         return None
     try:
-        holds = program(value, old)
+        holds = program({"self": value, "oldSelf": old})
     except Exception as error:
         if any(sign in str(error) for sign in _UNKNOWN):
             _LOG.warning("a rule of a schema is passed over (%s): %s", str(error).split("\n")[0], text)
@@ -99,7 +99,7 @@ def _broken(rule: Json, value: Any, old: Any, path: str) -> FieldError | None:
     if expression := rule.get("messageExpression"):
         told = _program(str(expression))
         try:
-            message = str(told(value, old)) if told else message
+            message = str(told({"self": value, "oldSelf": old})) if told else message
         except Exception as error:
             _LOG.warning("the message of a rule cannot be made (%s): %s", error, expression)
     match rule.get("reason"):
@@ -128,7 +128,7 @@ def problems(schema: Json, path: str) -> list[FieldError]:
     """The rules in a schema that are no CEL."""
     found = []
     for index, rule in enumerate(schema.get(_RULES) or ()):
-        if why := _syntax(str(rule.get("rule", ""))):
+        if why := syntax(str(rule.get("rule", ""))):
             here = f"{path}.{_RULES}[{index}].rule"
             found.append(FieldError(here, f'Invalid value: "{rule.get("rule", "")}": compilation failed: {why}'))
     for name, below in (schema.get("properties") or {}).items():
@@ -178,7 +178,15 @@ def _loaded() -> Any:
     return None
 
 
-def _syntax(text: str) -> str:
+def evaluate(text: str, variables: dict[str, Any]) -> Any:
+    """What an expression is. Raises ValueError where it cannot be read, and what the library raises for the rest."""
+    program = _program(text)
+    if program is None:
+        raise ValueError(f"cannot be read: {text}")
+    return program(variables)
+
+
+def syntax(text: str) -> str:
     """Why a rule cannot be read; "" if it can."""
     library = _library()
     if library is None or ".?" in text or "[?" in text:
@@ -191,8 +199,8 @@ def _syntax(text: str) -> str:
 
 
 @functools.lru_cache(maxsize=1024)
-def _program(text: str) -> Callable[[Any, Any], Any] | None:
-    """What a rule says of a value and the old one; None for one that cannot be read."""
+def _program(text: str) -> Callable[[dict[str, Any]], Any] | None:
+    """What a rule says of its variables; None for one that cannot be read."""
     library = _library()
     if library is None:
         return None
@@ -202,8 +210,8 @@ def _program(text: str) -> Callable[[Any, Any], Any] | None:
         _LOG.warning("a rule of a schema is passed over (%s): %s", str(error).split("\n")[0], text)
         return None
 
-    def run(value: Any, old: Any) -> Any:
-        return compiled.execute(library.Context(variables={"self": value, "oldSelf": old}, functions=FUNCTIONS))
+    def run(variables: dict[str, Any]) -> Any:
+        return compiled.execute(library.Context(variables=variables, functions=FUNCTIONS))
 
     return run
 

@@ -83,10 +83,14 @@ def free_port_base() -> tuple[int, int]:
     # In any order: tests that run at the same time should not all try the same one first.
     for base in random.sample(range(22000, 31001, 1000), 10):
         if all(_is_free(port) for port in (*range(base, base + 30), base + 1000 - 1)):
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                return base, int(probe.getsockname()[1])
+            return base, free_port()
     raise AssertionError("no thousand free ports between 22000 and 32000")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _is_free(port: int) -> bool:
