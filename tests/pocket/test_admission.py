@@ -4,6 +4,7 @@ import pytest
 
 from pocket.admission import MeshAdmission
 from pocket.mesh.model import Snapshot
+from pocket.kinds import strategy
 from pocket.objects import Obj
 
 
@@ -16,7 +17,14 @@ def obj(kind: str, **spec: object) -> Obj:
 
 
 def test_an_autoscaler_is_told_that_it_scales_nothing() -> None:
-    assert ["kubectl scale" in warning for warning in admission().warnings(obj("HorizontalPodAutoscaler"))] == [True]
+    told = strategy("HorizontalPodAutoscaler").warnings(obj("HorizontalPodAutoscaler"))
+    assert ["kubectl scale" in warning for warning in told] == [True]
+
+
+def test_a_cordon_of_the_only_node_says_what_it_means() -> None:
+    told = strategy("Node").warnings(obj("Node", unschedulable=True))
+    assert ["kubectl uncordon" in warning for warning in told] == [True]
+    assert strategy("Node").warnings(obj("Node")) == []
 
 
 def test_of_a_route_the_mesh_says_what_is_not_there() -> None:
