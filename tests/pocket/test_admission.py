@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from pocket.admission import MeshAdmission
-from pocket.mesh.model import Snapshot
 from pocket.kinds import strategy
+from pocket.mesh.model import Snapshot
 from pocket.objects import Obj
 
 
