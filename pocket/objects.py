@@ -45,6 +45,7 @@ class Kind:
     verbs: tuple[str, ...] = VERBS
     subresources: Mapping[str, Subresource] = field(default_factory=dict, hash=False)
     custom: bool = False  # brought by a CustomResourceDefinition
+    selectable: tuple[str, ...] = ()  # fields that its definition lets people select on
     storage: str = ""  # the version that is stored, where it is not the first one
 
     @property

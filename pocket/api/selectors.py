@@ -94,7 +94,7 @@ def parse_fields(selector: str, kind: Kind) -> tuple[Requirement, ...]:
         if match is None:
             raise errors.bad_request(f'invalid field selector: "{term}"; expected field=value')
         key, operator, value = match.groups()
-        if key not in _COMMON + strategy(kind).fields:
+        if key not in (*_COMMON, *strategy(kind).fields, *kind.selectable):
             raise errors.bad_request(f'field label not supported: "{key}"')
         requirements.append(Requirement(key, "!=" if operator == "!=" else "=", (value,)))
     return tuple(requirements)

@@ -44,6 +44,13 @@ def kind_of_definition(definition: Obj) -> Kind | None:
         singular=names.get("singular") or names["kind"].lower(),
         subresources=subresources,
         custom=True,
+        selectable=tuple(
+            dict.fromkeys(
+                str(field["jsonPath"]).lstrip(".")
+                for version in served
+                for field in version.get("selectableFields") or ()
+            )
+        ),
         storage=next(version["name"] for version in spec["versions"] if version.get("storage")),
     )
 

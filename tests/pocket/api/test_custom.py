@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 import pytest
@@ -244,3 +245,19 @@ def test_kinds_of_the_same_name_live_side_by_side(cluster: Cluster) -> None:
     assert cluster.request("POST", f"/apis/gateway.networking.k8s.io/v1{path}", gateway).status == 201
     assert cluster.request("GET", f"/apis/networking.istio.io/v1{path}").json["items"] == []
     assert len(cluster.request("GET", f"/apis/gateway.networking.k8s.io/v1{path}").json["items"]) == 1
+
+
+def test_the_fields_that_a_definition_lets_people_select_on(cluster: Cluster) -> None:
+    brought = definition()
+    brought["spec"]["versions"][0]["selectableFields"] = [{"jsonPath": ".spec.colour"}]
+    assert cluster.request("POST", CRDS, brought).status == 201
+    for name, colour in (("r", "red"), ("b", "blue")):
+        made = widget()
+        made["metadata"]["name"] = name
+        made["spec"]["colour"] = colour
+        cluster.kubectl("apply", "-f", "-", stdin=json.dumps(made))
+    assert cluster.kubectl("get", "widgets", "--field-selector=spec.colour=blue", "-o", "name").split() == [
+        "widget.example.com/b"
+    ]
+    refused = cluster.kubectl("get", "widgets", "--field-selector=spec.size=1", fails=True)
+    assert 'field label not supported: "spec.size"' in refused

@@ -704,7 +704,7 @@ def test_a_command_ends_with_its_pod(cluster: Cluster) -> None:
 
 def test_what_pocket_does_not_do_is_refused_by_name(cluster: Cluster) -> None:
     cluster.kubectl("run", "web", "--image=web:1")
-    assert "ephemeral containers are disabled" in cluster.kubectl("debug", "web", "--image=x", fails=True)
+    assert "use `kubectl exec -it POD -- sh`" in cluster.kubectl("debug", "web", "--image=x", fails=True)
 
 
 def test_eviction_respects_budgets(cluster: Cluster) -> None:

@@ -21,13 +21,14 @@ def config(name: str = "c", **data: str) -> Obj:
 
 
 def test_a_lone_surrogate_is_refused_and_not_stored(cluster: Cluster) -> None:
+    assert cluster.request("POST", CONFIGS, config("whole")).status == 201
     body = json.dumps(config(a="x")).replace('"x"', '"\\ud800"').encode()
     assert cluster.request("POST", CONFIGS, body).status in (201, 400)
     listed = cluster.request("GET", CONFIGS)
     assert listed.status == 200  # whatever became of it, lists go on
     listed.body.decode()
     patch = b'{"metadata": {"labels": {"a": "\\udfff"}}}'
-    refused = cluster.request("PATCH", f"{CONFIGS}/kube-root-ca.crt", patch, content_type=MERGE)
+    refused = cluster.request("PATCH", f"{CONFIGS}/whole", patch, content_type=MERGE)
     assert refused.status < 500
     assert cluster.request("GET", CONFIGS).status == 200
 
@@ -145,5 +146,6 @@ def test_protobuf_is_not_for_kinds_that_people_bring(cluster: Cluster) -> None:
     assert (both.status, both.json["kind"]) == (200, "Widget")
     body = cluster.request("POST", path, b"k8s\0", content_type=PROTOBUF)
     assert (body.status, body.json["reason"]) == (415, "UnsupportedMediaType")
-    own = cluster.request("GET", f"{CONFIGS}/kube-root-ca.crt", accept=f"{PROTOBUF},application/json")
+    assert cluster.request("POST", CONFIGS, config()).status == 201
+    own = cluster.request("GET", f"{CONFIGS}/c", accept=f"{PROTOBUF},application/json")
     assert own.status == 200
