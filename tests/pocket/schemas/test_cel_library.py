@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-RULE = "assert cel._program('self.size() > 0')('ab', None) is True"
+RULE = "assert cel.evaluate('self.size() > 0', {'self': 'ab'}) is True"
 MESSAGE = "assert messages._class_of('type.googleapis.com/xds.type.v3.CelExpression')"
 
 
