@@ -71,6 +71,8 @@ def parse_object(body: bytes) -> Obj:
         elif value:
             raise ProtobufError(f"the envelope has a field {number}, which pocket does not know")
     group, _, version = api_version.rpartition("/")
+    if kind == "DeleteOptions":
+        group, version = "", "v1"  # every group has them, and they are the same in all
     try:
         struct = kubernetes.of_kind(group, version, kind)
     except KeyError:
@@ -141,9 +143,36 @@ def _value(value: int | float | bytes, kind: Type, depth: int) -> Any:
         case "list" if kind.of:  # a list in a map: a message of its own in protobuf
             return [_value(entry, kind.of, depth) for _, entry in _fields(_bytes(value))]
         case "any":
-            parts = dict(_fields(_bytes(value)))
-            return json.loads(_bytes(parts.get(1, b"null")))
+            return _any(_bytes(value), kind.reference.rpartition(".")[2], depth)
     raise ProtobufError(f"pocket does not read values of type {kind.name} in protobuf")
+
+
+def _any(data: bytes, name: str, depth: int) -> Any:
+    """A type that is written otherwise in JSON than by its fields (k8s.io/apiextensions-apiserver, generated.proto)."""
+    fields = list(_fields(data))
+    parts = dict(fields)
+    match name:
+        case "JSONSchemaPropsOrArray" if 1 in parts:
+            return _schema(parts[1], depth)
+        case "JSONSchemaPropsOrArray":
+            return [_schema(value, depth) for number, value in fields if number == 2]
+        case "JSONSchemaPropsOrBool":
+            return _schema(parts[2], depth) if 2 in parts else bool(parts.get(1))
+        case "JSONSchemaPropsOrStringArray" if 1 in parts:
+            return _schema(parts[1], depth)
+        case "JSONSchemaPropsOrStringArray":
+            return [_text(_bytes(value)) for number, value in fields if number == 2]
+        case "CustomResourceSubresourceStatus":
+            return {}
+    try:
+        return json.loads(_text(_bytes(parts.get(1, b"null"))))  # raw JSON
+    except ValueError as error:
+        raise ProtobufError(f"a {name or 'value'} is no JSON: {error}") from None
+
+
+def _schema(value: int | float | bytes, depth: int) -> Obj:
+    struct = kubernetes.struct("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps")
+    return _message(_bytes(value), struct.name, _numbered(struct), depth - 1)
 
 
 _INTEGER = Type({"type": "integer"}, None)

@@ -72,9 +72,14 @@ class Type:
         return self._struct
 
     @property
+    def reference(self) -> str:
+        """The full name of the type that it refers to; "" for one that has none."""
+        return _reference(self.source)
+
+    @property
     def precise(self) -> bool:
         """Is it a time with microseconds?"""
-        return _reference(self.source).endswith(".MicroTime")
+        return self.reference.endswith(".MicroTime")
 
     @property
     def default(self) -> Any:

@@ -112,3 +112,38 @@ def test_fields_of_a_message_that_stand_in_the_one_around_it() -> None:
 def test_bodies_that_cannot_be_read(body: bytes, message: str) -> None:
     with pytest.raises(protobuf.ProtobufError, match=message):
         protobuf.parse_object(body)
+
+
+def _field(number: int, value: bytes) -> bytes:
+    assert len(value) < 128
+    return bytes([number << 3 | 2, len(value)]) + value
+
+
+def _envelope(api_version: str, kind: str, raw: bytes) -> bytes:
+    return b"k8s\0" + _field(1, _field(1, api_version.encode()) + _field(2, kind.encode())) + _field(2, raw)
+
+
+def test_delete_options_of_any_group() -> None:
+    """client-go says the group of what it deletes."""
+    found = protobuf.parse_object(_envelope("apps/v1", "DeleteOptions", _field(4, b"Orphan")))
+    assert found == {"apiVersion": "apps/v1", "kind": "DeleteOptions", "propagationPolicy": "Orphan"}
+
+
+def test_what_a_schema_writes_otherwise_in_json() -> None:
+    """JSON in a message, and the types that are one thing or the other (client-go sends definitions so)."""
+    plain = _field(5, b"string")  # JSONSchemaProps.type
+    schema = (
+        _field(8, _field(1, b'{"a":[1]}'))  # default
+        + b"\xa2\x01" + bytes([5]) + _field(1, b'"x"')  # enum (20)
+        + b"\xc2\x01" + bytes([len(plain) + 2]) + _field(1, plain)  # items (24): a schema
+    )
+    additional = b"\xf2\x01" + bytes([len(plain) + 2]) + _field(2, plain)  # field 30: additionalProperties, a schema
+    version = _field(1, b"v1") + _field(4, _field(1, schema + additional))
+    spec = _field(1, b"example.com") + _field(7, version)
+    found = protobuf.parse_object(_envelope("apiextensions.k8s.io/v1", "CustomResourceDefinition", _field(2, spec)))
+    assert found["spec"]["versions"][0]["schema"]["openAPIV3Schema"] == {
+        "default": {"a": [1]},
+        "enum": ["x"],
+        "items": {"type": "string"},
+        "additionalProperties": {"type": "string"},
+    }
