@@ -155,10 +155,14 @@ canary:
 	@tools/canary.sh $(VERSION) $(CANARY_FLAGS)
 
 ## flagger: the same by Flagger: once without VERSION to install it, then with (docs/canary.md)
+.PHONY: flagger
+flagger: namespace secrets .venv/bin/python
+	@.venv/bin/python -m tools.controllers flagger $(VERSION)
+
 ## argo-rollouts: the same by Argo Rollouts
-.PHONY: flagger argo-rollouts
-flagger argo-rollouts: namespace secrets .venv/bin/python
-	@.venv/bin/python -m tools.controllers $@ $(VERSION)
+.PHONY: argo-rollouts
+argo-rollouts: namespace secrets .venv/bin/python
+	@.venv/bin/python -m tools.controllers argo-rollouts $(VERSION)
 
 ## monitoring: the traffic graph, what Prometheus reads, and the paths /kiali, /prometheus and /grafana at the gateway
 .PHONY: monitoring
