@@ -5,6 +5,7 @@ A stack knows where it is called and which of its processes are whose, so that t
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,8 +15,6 @@ from pathlib import Path
 
 import psutil
 
-from servicekit.auth import Tokens
-from servicekit.config import AuthConfig
 from tests.realservices import LOADER_TOKEN, SECRET, SUFFIX, Process, base_env, free_port, wait_for
 from tests.realservices import answers as responds
 
@@ -93,7 +92,9 @@ def _services(
     s2_health = f"http://127.0.0.1:{s2_port}/api/v1/music/health"  # readiness asks db, in time or not
     db = _start(started, folder, f"{name}-db", command("db"), checkout, db_env, db_health)
     s2 = _start(started, folder, f"{name}-s2", command("s2"), checkout, s2_env, s2_health)
-    return Stack(name, s2_port, Tokens(AuthConfig(SECRET)).issue("bench"), {"s2": [s2], "db": [db]})
+    issue = [sys.executable, "-m", "servicekit.token"]  # the checkout's own
+    token = subprocess.check_output(issue, cwd=checkout, env=base_env(folder) | s2_env, text=True, timeout=60)
+    return Stack(name, s2_port, token.strip(), {"s2": [s2], "db": [db]})
 
 
 def _start(

@@ -30,7 +30,7 @@ def s2(db_url: str, secret: str) -> Flask:
 
     def checked() -> dict[str, str]:
         header = request.headers["Authorization"]
-        jwt.decode(header.split()[1], secret, algorithms=["HS256"])
+        jwt.decode(header.split()[1], secret, algorithms=["HS256"], audience="c756")
         return {"Authorization": header}
 
     @app.get(f"{S2}/health")

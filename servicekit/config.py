@@ -5,9 +5,11 @@ Every problem is collected and reported together, so that a person fixes the env
 
 from __future__ import annotations
 
+import json
+import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -40,12 +42,21 @@ class Env:
             self._problems.append(f"{name} is not set: {cure}")
         return value
 
-    def secret(self, name: str, cure: str) -> str:
+    def secret(self, name: str, cure: str, *, optional: bool = False) -> str:
         """A secret of at least 32 bytes."""
-        value = self.required(name, cure)
+        value = self.text(name) if optional else self.required(name, cure)
         if value and len(value.encode()) < MIN_SECRET_BYTES:
             self._problems.append(f"{name} has fewer than {MIN_SECRET_BYTES} bytes: {cure}")
         return value
+
+    def times(self, name: str) -> dict[str, float]:
+        """A JSON object of texts and numbers; empty where unset. The value may be secret: no problem tells it."""
+        try:
+            found = json.loads(self.text(name, "{}"))
+            return {str(text): float(number) for text, number in found.items()}
+        except (AttributeError, TypeError, ValueError):
+            self._problems.append(f"{name} is not a JSON object of texts and numbers")
+            return {}
 
     def choice(self, name: str, allowed: tuple[str, ...]) -> str:
         """One of the words `allowed`, the first where it is unset."""
@@ -115,19 +126,29 @@ class BaseConfig:
 
 @dataclass(frozen=True)
 class AuthConfig:
-    """How tokens are signed."""
+    """How tokens are signed and verified."""
 
     secret: str
     lifetime: int = 8 * 3600  # seconds
+    next_secret: str = ""  # accepted already, for the time in which not everybody signs with it
+    old_secrets: Mapping[str, float] = field(default_factory=dict)  # and when each was replaced, seconds since 1970
+    check_seconds: float = 45.0  # after which a remembered token's user is looked for again
+
+    def keys(self) -> dict[str, float]:
+        """Each key that is accepted, the usual one first, and until when: an old one as long as tokens of it live."""
+        current = {key: math.inf for key in (self.secret, self.next_secret) if key}
+        return current | {key: replaced + self.lifetime for key, replaced in self.old_secrets.items()}
 
     @classmethod
     def read(cls, env: Env) -> Self:
-        """Reads JWT_SECRET and TOKEN_SECONDS."""
+        """Reads JWT_SECRET, JWT_SECRET_NEXT, JWT_SECRETS_OLD, TOKEN_SECONDS and TOKEN_CHECK_SECONDS."""
+        cure = "take it from the Secret c756-auth (key jwt-secret), e.g. `openssl rand -hex 32`"
         return cls(
-            secret=env.secret(
-                "JWT_SECRET", "take it from the Secret c756-auth (key jwt-secret), e.g. `openssl rand -hex 32`"
-            ),
+            secret=env.secret("JWT_SECRET", cure),
             lifetime=env.integer("TOKEN_SECONDS", 8 * 3600, 1, 366 * 24 * 3600),
+            next_secret=env.secret("JWT_SECRET_NEXT", cure.replace("jwt-secret", "jwt-secret-next"), optional=True),
+            old_secrets=env.times("JWT_SECRETS_OLD"),
+            check_seconds=env.number("TOKEN_CHECK_SECONDS", 45, 0, 3600),
         )
 
 

@@ -1,4 +1,7 @@
-"""`python -m servicekit.token [USER_ID]`: prints a token signed with JWT_SECRET, valid for TOKEN_SECONDS."""
+"""`python -m servicekit.token [USER_ID]`: prints a token signed with JWT_SECRET, valid for TOKEN_SECONDS.
+
+It is an operator's, who may do everything, or the one that the user USER_ID would get.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,7 @@ def main(arguments: list[str]) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
-    user_id = arguments[0] if arguments else "operator"
-    print(Tokens(config).issue(user_id))
+    print(Tokens(config).issue(arguments[0] if arguments else "operator", operator=not arguments))
     return 0
 
 

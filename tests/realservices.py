@@ -282,6 +282,6 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def user_token(user_id: str = "tester") -> dict[str, str]:
-    """The header with a token that s1 and s2 of the chain take."""
-    return bearer(Tokens(AuthConfig(SECRET)).issue(user_id))
+def operator_token() -> dict[str, str]:
+    """The header with a token for which s1 and s2 of the chain do everything."""
+    return bearer(Tokens(AuthConfig(SECRET)).issue("tester", operator=True))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from flask import Flask, Response, jsonify
 
 from servicekit import auth, openapi
@@ -30,7 +32,7 @@ def create_app(config: FrontConfig | None = None, version: str = "v1") -> Flask:
         check_ready=datastore.check_ready,
         document=openapi.load(__file__),
     )
-    auth.install(app, Tokens(config.auth))
+    auth.install(app, Tokens(config.auth, partial(datastore.read, "user")))
 
     @app.get(f"{PREFIX}/")
     @token_required

@@ -95,7 +95,7 @@ class Scripts:
 
 @pytest.fixture(scope="session")
 def token() -> str:
-    return Tokens(AuthConfig(SECRET)).issue("tests")
+    return Tokens(AuthConfig(SECRET)).issue("tests", operator=True)
 
 
 @pytest.fixture

@@ -70,8 +70,9 @@ def test_pods_share_the_users(classpath: str, scripts: Scripts, tmp_path: Path) 
 
 
 def test_a_token_that_expires_is_renewed(classpath: str, scripts: Scripts, tmp_path: Path) -> None:
+    token = Tokens(AuthConfig(SECRET, lifetime=5)).issue("tests", operator=True)
     env = {
-        **os.environ, **FINE, "TOKEN": Tokens(AuthConfig(SECRET, lifetime=5)).issue("tests"), "DURATION": "8s",
+        **os.environ, **FINE, "TOKEN": token, "DURATION": "8s",
         "MAX_ERRORS": "20", "BASE_URL": f"http://{scripts.gateway}", "RESULTS": str(tmp_path / "results"),
     }  # fmt: skip
     done = subprocess.run(program(classpath), env=env, capture_output=True, text=True, timeout=60)

@@ -310,7 +310,7 @@ def test_the_load_loads(db: Container, loaded: str) -> None:
     music = Container(build("s2/v1"), {"JWT_SECRET": SECRET, "DB_URL": db.url})
     try:
         music.start("/api/v1/music/readiness")
-        token = Tokens(AuthConfig(SECRET)).issue("tester")
+        token = Tokens(AuthConfig(SECRET)).issue("tester", operator=True)
         wanted = {"SIM": "ReadMusicSim", "USERS": "1", "DURATION": "3s", "MAX_ERRORS": "0%", "TOKEN": token}
         results = ["--tmpfs", "/code/results:mode=1777"]  # cluster/load-job.yaml: the emptyDir there
         env = env_options({**wanted, "BASE_URL": music.url})

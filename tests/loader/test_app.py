@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from loader.app import LoadError, Row, parse, read_rows
-from tests.realservices import LOADER_TOKEN, ROOT, Chain, Image, base_env, free_port, user_token
+from tests.realservices import LOADER_TOKEN, ROOT, Chain, Image, base_env, free_port, operator_token
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -41,7 +41,7 @@ def test_everything_is_loaded_and_may_be_again(run: Run, chain: Chain) -> None:
         assert "loaded 240 of 240 rows, 0 failed" in done.stdout
         assert "40 of 240" in done.stdout
     for row in songs()[:3]:
-        answer = requests.get(f"{chain.s2.url}/{row.body['uuid']}", headers=user_token(), timeout=10).json()
+        answer = requests.get(f"{chain.s2.url}/{row.body['uuid']}", headers=operator_token(), timeout=10).json()
         wanted = {"music_id": row.body["uuid"], "Artist": row.body["Artist"], "SongTitle": row.body["SongTitle"]}
         assert answer == {"Items": [wanted], "Count": 1}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import requests
 
-from tests.realservices import Chain, Service, answers, db_env, front_env, user_token, wait_for
+from tests.realservices import Chain, Service, answers, db_env, front_env, operator_token, wait_for
 
 
 def test_unready_and_503_until_it_is_there(chain: Chain, tmp_path: Path) -> None:
@@ -19,15 +19,15 @@ def test_unready_and_503_until_it_is_there(chain: Chain, tmp_path: Path) -> None
         for front in fronts:
             front.start()
             assert answers(f"{front.url}/readiness", 503)
-            assert requests.get(f"{front.url}/some-id", headers=user_token(), timeout=10).status_code == 503
+            assert requests.get(f"{front.url}/some-id", headers=operator_token(), timeout=10).status_code == 503
         db.start()
         for front in fronts:
             wait_for(lambda url=front.url: answers(f"{url}/readiness"), "readiness after db")  # type: ignore[misc]
-            assert requests.get(f"{front.url}/some-id", headers=user_token(), timeout=10).status_code == 404
+            assert requests.get(f"{front.url}/some-id", headers=operator_token(), timeout=10).status_code == 404
         db.stop()
         for front in fronts:
             wait_for(lambda url=front.url: answers(f"{url}/readiness", 503), "unreadiness")  # type: ignore[misc]
-            assert requests.get(f"{front.url}/some-id", headers=user_token(), timeout=10).status_code == 503
+            assert requests.get(f"{front.url}/some-id", headers=operator_token(), timeout=10).status_code == 503
             assert answers(f"{front.url}/health")
     finally:
         for service in (*fronts, db):

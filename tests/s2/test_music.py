@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import requests
 
-from tests.realservices import Chain, Service, user_token
+from tests.realservices import Chain, Service, operator_token
 
-TOKEN = user_token()
+TOKEN = operator_token()
 
 
 @pytest.fixture(scope="module", params=["v1", "v2"])

@@ -12,11 +12,11 @@ import s2.v2.app as v2
 from servicekit.config import AuthConfig, ConfigError, FrontConfig
 from servicekit.datastore import Datastore
 from servicekit.openapi import document_of
-from tests.realservices import ROOT, SECRET, Chain, Image, Service, front_env, user_token
+from tests.realservices import ROOT, SECRET, Chain, Image, Service, front_env, operator_token
 
 CONFIG = FrontConfig(auth=AuthConfig(SECRET))
 SONG = {"Items": [{"music_id": "1", "Artist": "A", "SongTitle": "T"}], "Count": 1}
-TOKEN = user_token()
+TOKEN = operator_token()
 
 
 class Reads:

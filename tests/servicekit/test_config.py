@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 import sys
@@ -30,6 +31,24 @@ def test_all_problems_are_told_at_once() -> None:
 def test_short_secret_is_refused_with_its_cure() -> None:
     with pytest.raises(ConfigError, match=r"JWT_SECRET has fewer than 32 bytes: .*openssl rand"):
         FrontConfig.from_env({"JWT_SECRET": "short"})
+
+
+def test_keys_beside_the_usual_one() -> None:
+    env = {"JWT_SECRET": SECRET, "JWT_SECRET_NEXT": SECRET[::-1], "JWT_SECRETS_OLD": '{"an old one": 1000}'}
+    auth = FrontConfig.from_env({**env, "TOKEN_SECONDS": "60"}).auth
+    assert auth.keys() == {SECRET: math.inf, SECRET[::-1]: math.inf, "an old one": 1060}
+    assert FrontConfig.from_env({"JWT_SECRET": SECRET}).auth.keys() == {SECRET: math.inf}
+
+
+@pytest.mark.parametrize("value", ["x", "[]", '{"key": null}', '{"key": "soon"}', "3"])
+def test_old_keys_that_cannot_be_read_are_told_and_not_shown(value: str) -> None:
+    with pytest.raises(ConfigError, match=r"JWT_SECRETS_OLD is not a JSON object of texts and numbers$"):
+        FrontConfig.from_env({"JWT_SECRET": SECRET, "JWT_SECRETS_OLD": value})
+
+
+def test_a_short_next_key_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"JWT_SECRET_NEXT has fewer than 32 bytes: .*jwt-secret-next"):
+        FrontConfig.from_env({"JWT_SECRET": SECRET, "JWT_SECRET_NEXT": "short"})
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-1", "301", "1e9", "x", "0x10"])
@@ -74,7 +93,7 @@ def test_a_service_without_its_secret_ends_with_one_clear_line(service: str, tmp
 
 def test_every_setting_is_in_the_docs() -> None:
     sources = [path for folder in ("servicekit", "s1", "s2", "db", "loader") for path in (ROOT / folder).rglob("*.py")]
-    read = re.compile(r'env\.(?:text|required|secret|number|integer|url)\(\s*"([A-Z_]+)"')
+    read = re.compile(r'env\.(?:text|required|secret|number|integer|url|times|choice)\(\s*"([A-Z_]+)"')
     names = {name for path in sources for name in read.findall(path.read_text())}
     assert {"JWT_SECRET", "DYNAMODB_URL", "WORKERS", "LOADER_TOKEN", "DRAIN_SECONDS"} <= names
     docs = (ROOT / "docs/services.md").read_text()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.realservices import LOADER_TOKEN, Chain, Service, bearer, front_env, user_token
+from tests.realservices import LOADER_TOKEN, Chain, Service, bearer, front_env, operator_token
 
 EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "")
 
@@ -33,18 +33,18 @@ def fuzz(service: Service, headers: dict[str, str], folder: Path, *more: str) ->
 
 @pytest.mark.parametrize("name", ["s1", "s2", "db"])
 def test_a_service_is_what_its_document_says(chain: Chain, name: str, tmp_path: Path) -> None:
-    headers = bearer(LOADER_TOKEN) if name == "db" else user_token()
+    headers = bearer(LOADER_TOKEN) if name == "db" else operator_token()
     fuzz(getattr(chain, name), headers, tmp_path)
 
 
 def test_version_2_is_what_its_document_says_but_for_its_bug(chain: Chain, tmp_path: Path) -> None:
-    fuzz(chain.s2_v2, user_token(), tmp_path, "--exclude-checks", "not_a_server_error,positive_data_acceptance")
+    fuzz(chain.s2_v2, operator_token(), tmp_path, "--exclude-checks", "not_a_server_error,positive_data_acceptance")
 
 
 def test_version_2_with_its_bug_fixed(chain: Chain, tmp_path: Path) -> None:
     edit = "PERCENT_ERROR = 50\n -> PERCENT_ERROR = 0\n"
     fixed = Service("s2/v2", "/api/v1/music", tmp_path / "fixed", front_env(chain.db), edit)
     try:
-        fuzz(fixed.start(), user_token(), tmp_path)
+        fuzz(fixed.start(), operator_token(), tmp_path)
     finally:
         fixed.stop()

@@ -17,10 +17,18 @@ def test_a_token_signed_with_the_clusters_key(standins: StandIns) -> None:
     standins.answer("get secret c756-auth", base64.b64encode(KEY.encode()).decode())
     done = standins.run("tools/token.sh", "user-1", cwd=ROOT)
     assert done.returncode == 0, done.stderr
-    claims = jwt.decode(done.stdout.strip(), KEY, algorithms=["HS256"])
+    claims = jwt.decode(done.stdout.strip(), KEY, algorithms=["HS256"], audience="c756", issuer="c756")
     assert "exp" in claims
-    assert "user-1" in claims.values()
+    assert claims["sub"] == "user-1"
+    assert "scope" not in claims, "a user's token, as the user would get it"
     assert KEY not in done.stdout + done.stderr + "".join(standins.calls)
+
+
+def test_without_a_user_it_is_an_operators(standins: StandIns) -> None:
+    standins.answer("get secret c756-auth", base64.b64encode(KEY.encode()).decode())
+    done = standins.run("tools/token.sh", cwd=ROOT)
+    claims = jwt.decode(done.stdout.strip(), KEY, algorithms=["HS256"], audience="c756", issuer="c756")
+    assert claims["scope"] == "operator"
 
 
 def test_without_a_deployment_it_says_what_to_do(standins: StandIns) -> None:

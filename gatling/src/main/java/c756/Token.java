@@ -82,7 +82,7 @@ final class Token {
     private void renew() {
         Duration next = RETRY;
         try {
-            current = login();
+            current = login((String) csv("users.csv").readRecords().get(0).get("user_id"));
             next = untilRenewal(current, Instant.now());
         } catch (IOException e) {
             System.err.println("load: no new token (" + e.getMessage() + "), next try in " + RETRY.toSeconds() + " s");
@@ -93,9 +93,8 @@ final class Token {
         clock.schedule(this::renew, Math.max(next.toMillis(), RETRY.toMillis()), TimeUnit.MILLISECONDS);
     }
 
-    /** Logs in as the first user of users.csv: the service answers with a token, as text. */
-    private String login() throws IOException, InterruptedException {
-        String user = (String) csv("users.csv").readRecords().get(0).get("user_id");
+    /** The token that a user gets, who has no password: the service answers with it, as text. */
+    String login(String user) throws IOException, InterruptedException {
         HttpRequest request = HttpRequest.newBuilder(URI.create(settings.address() + "/api/v1/user/login"))
                 .timeout(TIMEOUT)
                 .header("Content-Type", "application/json")

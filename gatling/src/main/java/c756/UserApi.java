@@ -29,10 +29,13 @@ final class UserApi {
             .check(status().is(200), jsonPath("$.Items[0].user_id").isEL("#{user_id}"), jsonPath("$.Items[0].fname").isEL("#{fname}"),
                     jsonPath("$.Items[0].lname").isEL("#{lname}"), jsonPath("$.Items[0].email").isEL("#{email}"));
 
-    static final HttpRequestActionBuilder UPDATE = http("Update user").put(PATH + "#{user_id}")
+    /** With the user's own token: others may not. */
+    static final HttpRequestActionBuilder UPDATE = http("Update user").put(PATH + "#{user_id}").header("Authorization", "Bearer #{jwt}")
             .body(StringBody(PERSON)).asJson().check(status().is(200));
 
-    static final HttpRequestActionBuilder DELETE = http("Delete user").delete(PATH + "#{user_id}").check(status().is(200));
+    /** With the user's own token: others may not. */
+    static final HttpRequestActionBuilder DELETE = http("Delete user").delete(PATH + "#{user_id}").header("Authorization", "Bearer #{jwt}")
+            .check(status().is(200));
 
     static final HttpRequestActionBuilder READ_DELETED = http("Read deleted user").get(PATH + "#{user_id}").check(status().is(404));
 
