@@ -106,10 +106,10 @@ clean:
 namespace:
 	@tools/apply.sh cluster/namespace.yaml
 
-## secrets: the token key and the credentials for DynamoDB; what is there stays
+## secrets: the token key and the credentials for DynamoDB; what is there stays, but ROTATE=1 takes a new key while all goes on
 .PHONY: secrets
 secrets: namespace .venv/bin/python
-	@.venv/bin/python -m c756 secrets
+	@ROTATE="$(ROTATE)" .venv/bin/python -m c756 secrets
 
 ## gw: open the ingress gateway for the application
 .PHONY: gw

@@ -6,6 +6,7 @@ with yes.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -34,9 +35,11 @@ def _require(_: Sequence[str]) -> int:
 
 
 def _secrets(_: Sequence[str]) -> int:
-    from c756 import secret
+    from c756 import rotation, secret
 
     secret.deploy()
+    if os.environ.get("ROTATE", "") not in ("", "0"):
+        rotation.rotate()
     return 0
 
 

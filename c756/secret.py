@@ -1,7 +1,8 @@
 """The Secrets of the application, made at deploy time. No value is ever written to a file or put on a command line.
 
 c756-auth       the key that signs tokens and the loader's credential: JWT_SECRET and LOADER_TOKEN from the
-                environment, else random. Made once and then left alone, so that tokens stay valid.
+                environment, else random. Made once and then left alone, so that tokens stay valid; c756.rotation
+                changes the key.
 c756-aws        what the datastore signs its requests to DynamoDB with: from the usual AWS sources (environment,
                 profile, role). Brought up to date each time; absent where there are no credentials, or where the
                 datastore has a role of its own (DB_ROLE in config.mak, EKS), which its service account is told here.
