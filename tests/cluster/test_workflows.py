@@ -75,7 +75,9 @@ def test_least_rights(path: Path) -> None:
 
 def test_every_image_is_built() -> None:
     (job,) = workflow(ROOT / ".github/workflows/images.yml")["jobs"].values()
-    folders = {entry["folder"]: (entry["image"], entry["version"]) for entry in job["strategy"]["matrix"]["include"]}
+    entries = job["strategy"]["matrix"]["include"]
+    folders = {entry["folder"]: (entry["image"], entry["version"]) for entry in entries}
+    assert len(folders) == len(entries), "each once: two would push the same tag"
     dockerfiles = [*ROOT.glob("*/Dockerfile"), *ROOT.glob("s2/*/Dockerfile")]
     assert set(folders) == {str(path.parent.relative_to(ROOT)) for path in dockerfiles}
     for folder, (image, version) in folders.items():

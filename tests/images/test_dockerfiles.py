@@ -11,8 +11,9 @@ from tests.realservices import ROOT
 
 DOCKERFILES = sorted([*ROOT.glob("*/Dockerfile"), *ROOT.glob("*/*/Dockerfile")])
 FOLDERS = [file.parent.relative_to(ROOT).as_posix() for file in DOCKERFILES]
-# A tag that names one patch release and one release of the system under it: 3.12.13-slim-trixie, 17.0.18_8-jre-noble.
-PINNED = r"[a-z0-9/-]+:\d+\.\d+\.\d+[_a-z0-9]*(-(slim|jre))?-(trixie|noble)(-slim)?"
+# A tag that names one patch release and one release of the system under it (3.12.13-slim-trixie, 21.0.12_8-jre-noble),
+# for people and for who makes such an image by hand; and the digest of the one that is meant.
+PINNED = r"[a-z0-9/-]+:\d+\.\d+\.\d+[_a-z0-9]*(-(slim|jre))?-(trixie|noble)(-slim)?@sha256:[0-9a-f]{64}"
 
 
 def instructions(folder: str) -> list[tuple[str, str]]:
@@ -34,7 +35,7 @@ def test_there_are_some() -> None:
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_its_base_is_pinned_to_a_patch_release(folder: str) -> None:
+def test_its_base_is_pinned_by_digest(folder: str) -> None:
     assert bases(folder)
     for base in bases(folder):
         assert re.fullmatch(PINNED, base), f"{folder}: {base} may be another one tomorrow"
@@ -42,7 +43,9 @@ def test_its_base_is_pinned_to_a_patch_release(folder: str) -> None:
 
 def test_what_counts_as_pinned() -> None:
     for floating in ("python", "python:latest", "python:3.12-slim-trixie", "python:3.12.13-slim", "node:24.19.0-slim"):
-        assert not re.fullmatch(PINNED, floating), floating
+        assert not re.fullmatch(PINNED, f"{floating}@sha256:{'0' * 64}"), floating
+    assert re.fullmatch(PINNED, f"python:3.12.13-slim-trixie@sha256:{'0' * 64}")
+    assert not re.fullmatch(PINNED, "python:3.12.13-slim-trixie"), "the same tag may be another image tomorrow"
 
 
 def test_one_base_for_each_language() -> None:

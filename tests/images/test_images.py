@@ -1,8 +1,9 @@
 """Every image, built and run by a real Docker engine as the Deployments run it: not root, nothing to write but /tmp.
 
 Skipped, with the reason, where no engine answers or the base images can neither be found nor pulled. A base image may
-be made by hand and tagged like the real one. C756_DOCKER names another docker command; it must speak BuildKit.
-`pytest --junitxml=FILE` states the sizes and how long stopping takes.
+be made by hand and tagged like the real one: it is taken where the one with the digest is not there. C756_DOCKER
+names another docker command; it must speak BuildKit. `pytest --junitxml=FILE` states the sizes and how long stopping
+takes.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import csv
 import json
 import os
 import re
+import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -69,12 +72,30 @@ no_engine = cache(why_no_engine)
 
 
 @cache
-def no_base(image: str) -> str:
-    """Why the base image is not to be had; empty if it is."""
-    if docker("image", "inspect", image, check=False).returncode == 0:
-        return ""
+def base(image: str) -> tuple[str, str]:
+    """What to build upon: `image`, or one made by hand under its tag; and why there is none, empty if there is one."""
+    tagged = image.partition("@")[0]
+    for name in (image, tagged):
+        if docker("image", "inspect", name, check=False).returncode == 0:
+            return name, ""
     done = docker("pull", "--quiet", image, check=False)
-    return "" if done.returncode == 0 else f"the base image {image} cannot be pulled: {done.stderr.strip()[:200]}"
+    said = done.stderr.strip()[:200]
+    return image, "" if done.returncode == 0 else f"the base image {image} cannot be pulled: {said}"
+
+
+def dockerfile(folder: str, target: Path) -> Path:
+    """The Dockerfile of `folder`, in `target` where an image made by hand takes the place of a base."""
+    file = ROOT / folder / "Dockerfile"
+    text = before = file.read_text()
+    for image in bases(folder):
+        text = text.replace(image, base(image)[0])
+    if text == before:
+        return file
+    (target / "Dockerfile").write_text(text)
+    ignored = Path(f"{file}.dockerignore")
+    if ignored.exists():
+        shutil.copy2(ignored, target)
+    return target / "Dockerfile"
 
 
 @cache
@@ -83,14 +104,15 @@ def build(folder: str) -> str:
     if reason := no_engine():
         pytest.skip(reason)
     for image in dict.fromkeys(bases(folder)):
-        if reason := no_base(image):
+        if reason := base(image)[1]:
             pytest.skip(reason)
     parts = [rest.split()[0] for word, rest in instructions(folder) if word == "COPY" and not rest.startswith("--")]
     for part in parts:
         if part.startswith(("gatling/target", "graph/node_modules")) and not (ROOT / part).exists():
             pytest.skip(f"{part} is not there: python -m tools.load_build, npm ci --prefix graph")
     tag = f"c756-test/{folder.replace('/', '-')}"
-    docker("build", "--network", "host", "--tag", tag, "--file", f"{folder}/Dockerfile", ".")
+    with tempfile.TemporaryDirectory() as scratch:
+        docker("build", "--network", "host", "--tag", tag, "--file", str(dockerfile(folder, Path(scratch))), ".")
     return tag
 
 
@@ -218,7 +240,7 @@ def test_what_is_in_it(folder: str, record_testsuite_property: Record) -> None:
     assert found["Config"]["User"] == "10001:10001"
     assert found["Config"]["Labels"]["org.opencontainers.image.title"]
     assert found["Config"]["WorkingDir"] == "/code"
-    added = found["Size"] - json.loads(docker("image", "inspect", bases(folder)[-1]).stdout)[0]["Size"]
+    added = found["Size"] - json.loads(docker("image", "inspect", base(bases(folder)[-1])[0]).stdout)[0]["Size"]
     sizes = f"{found['Size'] / 1e6:.0f} MB, {added / 1e6:.0f} of them over its base"
     record_testsuite_property(folder, sizes)
     assert 0 < added < LARGEST * (2 if folder == "gatling" else 1), sizes
