@@ -1,6 +1,6 @@
 """What an audit answered: `tools/audited.py LOCK ANSWER CODE`, ANSWER a file with the JSON of pip-audit or `npm audit`.
 
-0 where every package of LOCK was looked up and nothing is known of it; otherwise 1, and what is wrong on standard error.
+0 where every package of LOCK was looked up and nothing is known of it; otherwise 1, with the reasons on standard error.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def pip_findings(answer: Any) -> tuple[int, list[str]]:
     """How many packages pip-audit looked up, and what is known of them."""
     looked_up = [package for package in answer["dependencies"] if "vulns" in package]
     return len(looked_up), [
-        f"{package['name']} {package['version']}: {vuln['id']}, mended in {' '.join(vuln['fix_versions']) or 'none yet'}"
+        f"{package['name']} {package['version']}: {vuln['id']}, mended in {' '.join(vuln['fix_versions']) or 'none'}"
         for package in looked_up
         for vuln in package["vulns"]
     ]
