@@ -35,11 +35,28 @@ up: setup
 down:
 	@$(MAKE) -f pocket.mak stop
 
-## test: every check and every test, beside a running system
+## test: every check and every test, beside a running system; FAST=1: those of a minute
 .PHONY: test
 test:
 	@tools/setup.sh test
-	@tools/test.sh
+	@FAST="$(FAST)" tools/test.sh
+
+## lint: what can be checked without running anything
+.PHONY: lint
+lint:
+	@tools/setup.sh test
+	@tools/lint.sh
+
+## fix: mend what can be mended by itself, and format what you changed
+.PHONY: fix
+fix:
+	@tools/setup.sh test
+	@tools/lint.sh --fix
+
+## tag: the git tag of the version in pyproject.toml
+.PHONY: tag
+tag:
+	@tools/tag.sh
 
 ## demo: the whole story, unattended: v2 at 10 %, failures, rollback, fix, 10 %, 100 %, v1 deleted; CANARY=1: a machine judges
 .PHONY: demo

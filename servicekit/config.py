@@ -133,6 +133,7 @@ class AuthConfig:
     next_secret: str = ""  # accepted already, for the time in which not everybody signs with it
     old_secrets: Mapping[str, float] = field(default_factory=dict)  # and when each was replaced, seconds since 1970
     check_seconds: float = 45.0  # after which a remembered token's user is looked for again
+    password_cost: int = 15  # scrypt's N is 2 to this power: a tenth of a second and 32 MiB for each login
 
     def keys(self) -> dict[str, float]:
         """Each key that is accepted, the usual one first, and until when: an old one as long as tokens of it live."""
@@ -141,7 +142,7 @@ class AuthConfig:
 
     @classmethod
     def read(cls, env: Env) -> Self:
-        """Reads JWT_SECRET, JWT_SECRET_NEXT, JWT_SECRETS_OLD, TOKEN_SECONDS and TOKEN_CHECK_SECONDS."""
+        """Reads JWT_SECRET, JWT_SECRET_NEXT, JWT_SECRETS_OLD, TOKEN_SECONDS, TOKEN_CHECK_SECONDS and PASSWORD_COST."""
         cure = "take it from the Secret c756-auth (key jwt-secret), e.g. `openssl rand -hex 32`"
         return cls(
             secret=env.secret("JWT_SECRET", cure),
@@ -149,6 +150,7 @@ class AuthConfig:
             next_secret=env.secret("JWT_SECRET_NEXT", cure.replace("jwt-secret", "jwt-secret-next"), optional=True),
             old_secrets=env.times("JWT_SECRETS_OLD"),
             check_seconds=env.number("TOKEN_CHECK_SECONDS", 45, 0, 3600),
+            password_cost=env.integer("PASSWORD_COST", 15, 4, 17),
         )
 
 
