@@ -1,22 +1,10 @@
 # The whole thing on this machine. Thin on purpose: k8s.mak has the targets for any cluster, pocket.mak those of the
 # cluster on this machine.
 
-SHELL := bash
-.SHELLFLAGS := -eu -o pipefail -c
-.DELETE_ON_ERROR:
-.NOTPARALLEL:
-.DEFAULT_GOAL := help
-MAKEFLAGS += --no-print-directory
+include common.mak
 
-# tools/setup.sh puts a kubectl there where the one on the PATH is missing or too old.
-override PATH := $(or $(C756_BIN),$(CURDIR)/.cache/bin):$(PATH)
-export PATH
-
-## help: this list
-.PHONY: help
-help:
-	@sed -nE 's/^## ([^:]+): (.*)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'\t' '{ printf "  make %-6s %s\n", $$1, $$2 }'
-	@echo "Also: make -f k8s.mak help (the application, in any cluster), make -f pocket.mak help (the cluster on this machine)"
+HELP_BEFORE = make$(subst ,, )
+HELP_AFTER = Also: make -f k8s.mak help (the application, in any cluster), make -f pocket.mak help (the cluster on this machine)
 
 ## setup: install what is needed, inside the checkout (up, test and demo do it by themselves)
 .PHONY: setup

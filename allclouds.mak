@@ -2,21 +2,7 @@
 
 include config.mak
 include versions.mak
-
-SHELL := bash
-.SHELLFLAGS := -eu -o pipefail -c
-.DELETE_ON_ERROR:
-.NOTPARALLEL:
-.DEFAULT_GOAL := help
-MAKEFLAGS += --no-print-directory
-
-override PATH := $(or $(C756_BIN),$(CURDIR)/.cache/bin):$(PATH)
-export PATH
-
-## help: this list
-.PHONY: help
-help:
-	@sed -nE 's/^## ([^:]+): (.*)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'\t' '{ printf "  %-6s %s\n", $$1, $$2 }'
+include common.mak
 
 ## ls: contexts, clusters of every vendor, what was left behind, tables, load jobs; says what it could not see
 .PHONY: ls

@@ -3,22 +3,9 @@
 
 include config.mak
 include versions.mak
+include common.mak
 
-SHELL := bash
-.SHELLFLAGS := -eu -o pipefail -c
-.DELETE_ON_ERROR:
-.NOTPARALLEL:
-.DEFAULT_GOAL := help
-MAKEFLAGS += --no-print-directory
-
-# tools/setup.sh puts a kubectl there where the one on the PATH is missing or too old.
-override PATH := $(or $(C756_BIN),$(CURDIR)/.cache/bin):$(PATH)
-export PATH
-
-## help: this list
-.PHONY: help
-help:
-	@sed -nE 's/^## ([^:]+): (.*)/\1\t\2/p' clusters.mak | awk -F'\t' '{ printf "  %-8s %s\n", $$1, $$2 }'
+HELP_FROM = clusters.mak
 
 ## start: make the cluster, or bring its nodes back, and make its context current; again: changes nothing
 .PHONY: start

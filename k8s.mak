@@ -1,24 +1,15 @@
 # Targets that any cluster understands; kubectl's current context says which one. `make -f k8s.mak help` lists them.
 
 include config.mak
+include common.mak
 
-SHELL := bash
-.SHELLFLAGS := -eu -o pipefail -c
 .ONESHELL:
-.DELETE_ON_ERROR:
-.NOTPARALLEL:
-.DEFAULT_GOAL := help
 ifeq ($(filter oneshell,$(.FEATURES)),)
 $(error GNU make 3.82 or newer is needed, this is $(MAKE_VERSION). On macOS: brew install make, then type gmake)
 endif
-MAKEFLAGS += --no-print-directory
 
 # Which version of the music service `s2`, `log-s2` and `shell-s2` mean: S2_VER=v2 make -e -f k8s.mak s2
 S2_VER = v1
-
-# tools/setup.sh puts a kubectl there where the one on the PATH is missing or too old.
-override PATH := $(or $(C756_BIN),$(CURDIR)/.cache/bin):$(PATH)
-export PATH
 
 # The project's Python where it is set up (tools/setup.sh).
 PYTHON := $(or $(wildcard .venv/bin/python),python3)
@@ -30,15 +21,6 @@ S1_OBJECTS := cluster/s1-svc.yaml cluster/s1-dpl.yaml cluster/s1-pdb.yaml cluste
 S2_OBJECTS := cluster/s2-svc.yaml cluster/s2-dr.yaml cluster/s2-pdb.yaml cluster/s2-sm.yaml
 DB_OBJECTS := cluster/db-svc.yaml cluster/db-dpl.yaml cluster/db-pdb.yaml cluster/db-sm.yaml cluster/dynamodb-service-entry.yaml
 HPA_OBJECTS := cluster/s2-hpa.yaml cluster/db-hpa.yaml
-
-## help: this list
-.PHONY: help
-help:
-	@sed -nE 's/^## ([^:]+): (.*)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'\t' '{ printf "  %-16s %s\n", $$1, $$2 }'
-
-# What needs more than the standard library: the packages of requirements.lock.
-.venv/bin/python:
-	@tools/setup.sh
 
 # --- the whole -------------------------------------------------------------------------------------------------------
 

@@ -25,6 +25,8 @@ if has cmpt756s2; then
 fi
 
 # Of the music service: the weights before what refers to them.
-for pair in cmpt756s1:s1-vs cmpt756s2-weights:s2-vs-v1 cmpt756s2:s2-vs cmpt756db:db-vs; do
-    has "${pair%%:*}" || kubectl apply -f "cluster/${pair#*:}.yaml"
+has cmpt756s2-weights || kubectl apply -f cluster/s2-vs-v1.yaml
+for file in cluster/*-vs.yaml; do
+    name=${file#cluster/}
+    has "cmpt756${name%-vs.yaml}" || kubectl apply -f "$file"
 done

@@ -27,22 +27,39 @@ PAIRS = [(file, target) for file, targets in TARGETS.items() for target in targe
 
 
 def rules(file: str) -> dict[str, str]:
-    """Targets and their `## ` lines."""
+    """Targets and their `## ` lines; one with `%` is there for each of SERVICES, unless it has a line of its own."""
     text = (ROOT / file).read_text()
-    return dict(re.findall(r"^## ([\w-]+): (.+)$", text, re.MULTILINE))
+    services = re.findall(r"^SERVICES := (.+)$", text, re.MULTILINE)
+    found = dict(re.findall(r"^## ([\w%-]+): (.+)$", text + (ROOT / "common.mak").read_text(), re.MULTILINE))
+    for pattern in [name for name in found if "%" in name]:
+        line = found.pop(pattern)
+        for service in services[0].split():
+            found.setdefault(pattern.replace("%", service), line.replace("%", service))
+    return found
 
 
 @pytest.mark.parametrize("file", TARGETS)
-def test_every_target_is_explained_and_phony(file: str) -> None:
+def test_every_target_is_explained_and_phony(standins: StandIns, file: str) -> None:
     text = (ROOT / file).read_text()
     assert set(TARGETS[file]) <= rules(file).keys()
-    for target in rules(file):
-        assert re.search(rf"^\.PHONY: {target}$", text, re.MULTILINE), target
-        assert re.search(rf"^{target}:", text, re.MULTILINE), target
-    assert "SHELL := bash" in text
-    assert ".SHELLFLAGS := -eu -o pipefail -c" in text
-    assert ".DELETE_ON_ERROR:" in text
+    read = standins.run("make", "--print-data-base", "--dry-run", "--file", file, "help", cwd=ROOT).stdout
+    phony = {name for line in re.findall(r"^\.PHONY: (.+)$", read, re.MULTILINE) for name in line.split()}
+    targets = set(re.findall(r"^([\w-]+):(?!=)", read, re.MULTILINE))
+    assert rules(file).keys() <= phony & targets
     assert not re.search(r"^\t.*[^$(]\bmake\b", re.sub(r'"[^"]*"|`[^`]*`', "", text), re.MULTILINE), "use $(MAKE)"
+
+
+@pytest.mark.parametrize("file", ["Makefile", *sorted(path.name for path in ROOT.glob("*.mak"))])
+def test_every_makefile_is_strict(file: str) -> None:
+    text = (ROOT / file).read_text()
+    if file in ("config.mak", "versions.mak"):
+        assert not re.search(r"^\t", text, re.MULTILINE), "settings only"
+    elif file == "common.mak":
+        for line in ("SHELL := bash", ".SHELLFLAGS := -eu -o pipefail -c", ".DELETE_ON_ERROR:"):
+            assert f"{line}\n" in text
+    else:
+        assert re.search(r"^include (common|clusters)\.mak$", text, re.MULTILINE)
+        assert "SHELL" not in text, "common.mak says that, for all"
 
 
 @pytest.mark.parametrize(("file", "target"), PAIRS)
@@ -155,7 +172,7 @@ def test_deploy_waits_for_every_deployment(cluster: StandIns, checkout: Path) ->
     assert f"kubectl -n c756ns rollout status --timeout=180s {' '.join(names)}" in calls
     applied = [call for call in calls if "apply -f cluster/" in call]
     assert [call.split("cluster/")[1] for call in applied] == [
-        "s1-vs.yaml", "s2-vs-v1.yaml", "s2-vs.yaml", "db-vs.yaml",
+        "s2-vs-v1.yaml", "db-vs.yaml", "s1-vs.yaml", "s2-vs.yaml",
     ]  # fmt: skip
 
 

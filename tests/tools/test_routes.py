@@ -24,7 +24,7 @@ def applied(cluster: StandIns, checkout: Path) -> list[str]:
 
 
 def test_a_new_cluster_gets_them_all(standins: StandIns, checkout: Path) -> None:
-    files = ("s1-vs", "s2-vs-v1", "s2-vs", "db-vs")
+    files = ("s2-vs-v1", "db-vs", "s1-vs", "s2-vs")
     assert applied(standins, checkout) == [f"cluster/{name}.yaml" for name in files]
 
 

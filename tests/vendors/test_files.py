@@ -19,10 +19,8 @@ def rules(file: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("file", ["clusters.mak", "allclouds.mak"])
-def test_strict_and_explained(file: str) -> None:
+def test_every_target_is_explained(file: str) -> None:
     text = (ROOT / file).read_text()
-    for line in ("SHELL := bash", ".SHELLFLAGS := -eu -o pipefail -c", ".DELETE_ON_ERROR:"):
-        assert line in text
     targets = set(re.findall(r"^([\w-]+):", text, re.MULTILINE))
     assert targets == set(rules(file)) == set(re.findall(r"^\.PHONY: ([\w-]+)$", text, re.MULTILINE))
 
@@ -31,7 +29,7 @@ def test_strict_and_explained(file: str) -> None:
 def test_help_lists_the_verbs_and_make_n_runs_nothing(standins: StandIns, file: str) -> None:
     said = standins.run("make", "-f", file, cwd=ROOT).stdout
     explained = rules("allclouds.mak" if file == "allclouds.mak" else "clusters.mak")
-    assert explained.keys() - {"help"} == FILES[file]
+    assert explained.keys() == FILES[file]
     for verb, text in explained.items():
         assert re.search(rf"^ +{verb} +{re.escape(text)}$", said, re.MULTILINE)
         assert standins.run("make", "-n", "-f", file, verb, cwd=ROOT).returncode == 0
