@@ -150,7 +150,7 @@ class AuthConfig:
             next_secret=env.secret("JWT_SECRET_NEXT", cure.replace("jwt-secret", "jwt-secret-next"), optional=True),
             old_secrets=env.times("JWT_SECRETS_OLD"),
             check_seconds=env.number("TOKEN_CHECK_SECONDS", 45, 0, 3600),
-            password_cost=env.integer("PASSWORD_COST", 15, 4, 17),
+            password_cost=env.integer("PASSWORD_COST", 15, 10, 17),
         )
 
 

@@ -247,7 +247,7 @@ def db_env(emulator: Emulator) -> dict[str, str]:
 
 
 def front_env(db: Service) -> dict[str, str]:
-    return {"JWT_SECRET": SECRET, "DB_URL": db.base, "PASSWORD_COST": "4"}  # cheap: the fuzz test sets many
+    return {"JWT_SECRET": SECRET, "DB_URL": db.base, "PASSWORD_COST": "10"}  # cheap: the fuzz test sets many
 
 
 def start_chain(folder: Path) -> Chain:

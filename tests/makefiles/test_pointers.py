@@ -68,7 +68,7 @@ def gone(line: str) -> Iterator[str]:
             yield module
     for file, *targets in _MAKE.findall(line):
         makefile, target = file or "Makefile", next(filter(None, targets), "")
-        if not _target_exists(makefile, target):
+        if not target_exists(makefile, target):
             yield f"make -f {makefile} {target}"
 
 
@@ -83,7 +83,7 @@ def _module_exists(name: str) -> bool:
     return False
 
 
-def _target_exists(makefile: str, target: str) -> bool:
+def target_exists(makefile: str, target: str) -> bool:
     read = [makefile, *(["clusters.mak"] if makefile in VENDORS else []), "common.mak"]
     text = "\n".join((ROOT / name).read_text() for name in read if (ROOT / name).exists())
     words = {word for line in re.findall(r"^(?:\.PHONY:)?([^\t#:=]+):", text, re.MULTILINE) for word in line.split()}
