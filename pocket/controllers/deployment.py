@@ -224,7 +224,8 @@ def _part(entry: Obj, view: _View, allowed: int, rest: int) -> int:
     if not rest:
         return 0
     before = int(annotations_of(entry).get(MAXIMUM, 0)) or view.replicas + view.surge
-    exact = round(_replicas(entry) * allowed / before) - _replicas(entry) if before else 0
+    # As Go's: a half is rounded up, where Python's `round` takes the even neighbour.
+    exact = int(_replicas(entry) * allowed / before + 0.5) - _replicas(entry) if before else 0
     return min(exact, rest) if rest > 0 else max(exact, rest)
 
 

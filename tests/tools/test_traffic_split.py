@@ -94,6 +94,7 @@ def test_a_weight_that_is_none_is_named(weight: object) -> None:
 
 
 def test_weights_that_do_not_add_up_are_a_proportion() -> None:
+    assert wanted([weighted(33, 67)], HOST) == ["v1=33 v2=67"]
     assert wanted([weighted(90, 20)], HOST) == ["v1=82 v2=18"]
     assert proportion([weighted(90, 20)], HOST).startswith("the weights add up to 110, not to 100: Istio takes them as")
     assert proportion([weighted(90, 10)], HOST) == ""

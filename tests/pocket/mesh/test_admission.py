@@ -65,6 +65,12 @@ def http(rule: str) -> str:
     return "{hosts: [s2], http: [{%s}]}" % rule
 
 
+def heavy(last: int) -> str:
+    """Three destinations whose weights add up to 2^32 - 2 and `last`."""
+    weights = {"a": 2147483647, "b": 2147483647, "c": last}
+    return f"route: [{', '.join(f'{{destination: {{host: {n}}}, weight: {w}}}' for n, w in weights.items())}]"
+
+
 @pytest.mark.parametrize(
     ("kind", "spec", "problem"),
     [
@@ -105,6 +111,7 @@ def http(rule: str) -> str:
             http("route: [{destination: {host: a}, weight: 0}, {destination: {host: b}, weight: 0}]"),
             "must not all be 0",
         ),
+        (VS, http(heavy(2)), "spec.http[0].route: Invalid value: the sum of the weights must be at most 4294967295"),
         (VS, http("route: [{destination: {host: '*'}}]"), "must be the host of one service"),
         (VS, http(f"{ROUTE}, match: [{{uri: {{exact: /, prefix: /}}}}]"), "can be set, not exact and prefix"),
         (VS, http(f"{ROUTE}, match: [{{method: {{prefix: ''}}}}]"), "must not be empty"),
@@ -297,6 +304,8 @@ def test_what_is_wrong_is_said(kind: str, spec: str, problem: str) -> None:
     ("kind", "spec"),
     [
         (VS, http("route: [{destination: {host: a}, weight: 1}, {destination: {host: b}, weight: 2}]")),  # any sum
+        (VS, http("route: [{destination: {host: a}, weight: 33}, {destination: {host: b}, weight: 67}]")),
+        (VS, http(heavy(1))),  # the most that Envoy adds up
         (VS, http("route: [{destination: {host: a}, weight: 100}, {destination: {host: b}}]")),
         (VS, http(f"{ROUTE}, headers: {{request: {{set: {{a: '%REQ(:path)% 100%%'}}}}}}")),
         (VS, http(f"{ROUTE}, match: [{{headers: {{x: {{}}}}}}]")),

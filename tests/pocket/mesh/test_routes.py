@@ -55,6 +55,8 @@ def test_weights_and_none_for_weight_zero() -> None:
     (route,) = routes({"route": [to("v1", 90), to("v2", 10), to("v3", 0)]})
     named = [(c["name"], c["weight"]) for c in route["route"]["weighted_clusters"]["clusters"]]
     assert named == [(f"outbound|30001|v1|{S2}", 90), (f"outbound|30001|v2|{S2}", 10)]
+    (route,) = routes({"route": [to("v1", 33), to("v2", 67)]})
+    assert [c["weight"] for c in route["route"]["weighted_clusters"]["clusters"]] == [33, 67]
     (route,) = routes({"route": [to("v1", 100), to("v2", 0)]})
     assert [c["weight"] for c in route["route"]["weighted_clusters"]["clusters"]] == [100]
 
