@@ -25,10 +25,10 @@
 source "$(dirname "$0")/lib.sh"
 cd "$root"
 
-usage="usage: tools/vendor.sh eks|az|gcp|mk start|stop|up|down|ls|lscl|status|cd"
+usage="usage: tools/vendor.sh $(basename -s .sh tools/clusters/*.sh | paste -sd '|') start|stop|up|down|ls|lscl|status|cd"
 (($# == 2)) || die "$usage"
 vendor=$1 verb=$2
-case $vendor in eks | az | gcp | mk) ;; *) die "$usage" ;; esac
+[[ -e tools/clusters/$vendor.sh ]] || die "$usage"
 case $verb in start | stop | up | down | ls | lscl | status | cd) ;; *) die "$usage" ;; esac
 
 cluster=${CLUSTER:?set it in config.mak and use make}
