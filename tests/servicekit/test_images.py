@@ -27,7 +27,7 @@ def test_dockerfile(folder: str) -> None:
     users = [line for line in lines(folder) if line.startswith("USER ")]
     assert users == ["USER 10001:10001"]
     bases = [line for line in lines(folder) if line.startswith("FROM ")]
-    assert all(re.fullmatch(r"FROM python:3\.\d+\.\d+-slim-\w+( AS \w+)?", line) for line in bases)
+    assert all(re.fullmatch(r"FROM python:3\.\d+\.\d+-slim-\w+@sha256:[0-9a-f]{64}( AS \w+)?", line) for line in bases)
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
