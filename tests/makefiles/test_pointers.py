@@ -37,7 +37,7 @@ def files() -> list[str]:
 
 def prose(name: str, text: str) -> Iterator[tuple[int, str]]:
     """The lines that people read, numbered: of Python code the comments and docstrings, of scripts the comments."""
-    if name.endswith(".sh"):
+    if name.endswith((".sh", ".yaml", ".yml")):
         yield from ((number, line) for number, line in enumerate(text.splitlines(), 1) if re.match(r"\s*#", line))
         return
     if not name.endswith(".py"):
