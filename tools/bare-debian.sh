@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Try this checkout on a bare machine: tools/bare-debian.sh bookworm|trixie FOLDER, as root.
+# Try this checkout on a bare machine: tools/bare-debian.sh bookworm|trixie|forky FOLDER, as root.
 #
 # A minimal Debian made by debootstrap in FOLDER (kept, and used again), with what README asks for and an ordinary user
 # without sudo, who gets a clone of what is committed here and does what README says: make up, the story, make demo, make
 # down. Ends with 1 at the first step that fails. Needs debootstrap and some 3 GB; the network is that of this machine,
 # so that ports 8080 and 20000 and following must be free (or POCKET_PORT_BASE and POCKET_GATEWAY_PORT say others).
 source "$(dirname "$0")/lib.sh"
-(($# == 2)) && [[ $1 == bookworm || $1 == trixie ]] || die "usage: tools/bare-debian.sh bookworm|trixie FOLDER"
+(($# == 2)) && [[ " bookworm trixie forky " == *" $1 "* ]] || die "usage: tools/bare-debian.sh bookworm|trixie|forky FOLDER"
 ((EUID == 0)) || die "only root can make a Debian in a folder"
 command -v debootstrap >/dev/null || die "debootstrap is not installed: apt-get install debootstrap"
 release=$1
@@ -16,7 +16,12 @@ cd "$root"
 
 if [[ ! -e $folder/.made ]]; then
     say "debootstrap $release"
-    debootstrap --variant=minbase "$release" "$folder" >"$folder.log" 2>&1 || die "debootstrap failed: see $folder.log"
+    # A debootstrap that is older than the release does not know it by name; all of them are made as sid is.
+    recipes=/usr/share/debootstrap/scripts
+    recipe=$recipes/$release
+    [[ -e $recipe ]] || recipe=$recipes/sid
+    debootstrap --variant=minbase "$release" "$folder" "" "$recipe" >"$folder.log" 2>&1 ||
+         die "debootstrap failed: see $folder.log"
     touch "$folder/.made"
 fi
 mount --bind /proc "$folder/proc"
