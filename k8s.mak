@@ -39,7 +39,7 @@ addons: .venv/bin/python
 
 ## access: who may see Kiali, Grafana and Prometheus through the gateway: ALLOW_FROM in config.mak; again when your address changes
 .PHONY: access
-access:
+access: answers
 	@$(PYTHON) tools/access.py
 
 ## check-cluster: has the cluster what is needed? Says everything that is missing
@@ -64,7 +64,7 @@ reinstate: check-cluster access deploy
 
 ## scratch: remove everything from the namespace, the secrets apart
 .PHONY: scratch
-scratch: answers
+scratch: showcontext answers
 	@echo "Emptying the namespace c756ns"
 	$(KC) delete virtualservices.networking.istio.io,gateways.networking.istio.io,destinationrules,serviceentries --all
 	if [[ $$(kubectl api-resources --api-group=gateway.networking.k8s.io -o name) == *httproutes* ]]; then
@@ -161,7 +161,7 @@ routes:
 
 ## hpa: replicas of s2 and db by CPU; needs a cluster that measures it (metrics.k8s.io)
 .PHONY: hpa
-hpa:
+hpa: answers
 	@if ! kubectl get --raw /apis/metrics.k8s.io/v1beta1 >/dev/null 2>&1; then
 		echo "this cluster does not measure CPU (no metrics.k8s.io): install metrics-server first" >&2
 		exit 1
@@ -208,72 +208,72 @@ rollout: rollout-db rollout-s1 rollout-s2
 
 ## rollout-s1: the same for s1
 .PHONY: rollout-s1
-rollout-s1:
+rollout-s1: answers
 	$(KC) rollout restart deployment/cmpt756s1
 	tools/wait.sh cmpt756s1
 
 ## rollout-s2: the same for every version of s2 that runs
 .PHONY: rollout-s2
-rollout-s2:
+rollout-s2: answers
 	@versions=$$(tools/s2-versions.sh running | xargs)
 	$(KC) rollout restart $$(printf 'deployment/cmpt756s2-%s ' $$versions)
 	tools/wait.sh $$(printf 'cmpt756s2-%s ' $$versions)
 
 ## rollout-db: the same for db
 .PHONY: rollout-db
-rollout-db:
+rollout-db: answers
 	$(KC) rollout restart deployment/cmpt756db
 	tools/wait.sh cmpt756db
 
 ## ls: what runs in the namespace, its routes, and the ingress gateway
 .PHONY: ls
-ls: answers
+ls: showcontext answers
 	@$(KC) get gateways,virtualservices,services,deployments,pods
 	kubectl --namespace istio-system get services
 
 ## lsa: the services of all namespaces
 .PHONY: lsa
-lsa: answers
+lsa: showcontext answers
 	@kubectl get services --all-namespaces
 
 ## lsd: the images of every pod, those of init containers and native sidecars last
 .PHONY: lsd
-lsd: answers
+lsd: showcontext answers
 	@kubectl get pods --all-namespaces --output=jsonpath='{range .items[*]}{.metadata.name}{":\t"}{.spec.containers[*].image}{" "}{.spec.initContainers[*].image}{"\n"}{end}' | sort
 
 ## log-s1: the latest lines of s1
 .PHONY: log-s1
-log-s1:
+log-s1: answers
 	@$(KC) logs deployment/cmpt756s1 --container=cmpt756s1 --tail=100
 
 ## log-s2: the latest lines of s2, version S2_VER
 .PHONY: log-s2
-log-s2:
+log-s2: answers
 	@$(KC) logs deployment/cmpt756s2-$(S2_VER) --container=cmpt756s2 --tail=100
 
 ## log-db: the latest lines of db
 .PHONY: log-db
-log-db:
+log-db: answers
 	@$(KC) logs deployment/cmpt756db --container=cmpt756db --tail=100
 
 ## shell-s1: a shell in a pod of s1
 .PHONY: shell-s1
-shell-s1:
+shell-s1: answers
 	@$(KC) exec -it deployment/cmpt756s1 --container=cmpt756s1 -- sh
 
 ## shell-s2: a shell in a pod of s2, version S2_VER
 .PHONY: shell-s2
-shell-s2:
+shell-s2: answers
 	@$(KC) exec -it deployment/cmpt756s2-$(S2_VER) --container=cmpt756s2 -- sh
 
 ## shell-db: a shell in a pod of db
 .PHONY: shell-db
-shell-db:
+shell-db: answers
 	@$(KC) exec -it deployment/cmpt756db --container=cmpt756db -- sh
 
 ## health-off: take the probes away, to debug a pod that would be restarted; deploy brings them back
 .PHONY: health-off
-health-off:
+health-off: answers
 	@no_probes() {
 		$(KC) patch deployment "$$1" --type=strategic --patch='{"spec":{"template":{"spec":{"containers":[{"name":"'"$$2"'","startupProbe":null,"readinessProbe":null,"livenessProbe":null}]}}}}'
 	}
@@ -287,16 +287,16 @@ health-off:
 showcontext:
 	@$(PYTHON) -m c756 showcontext
 
-# The same, and the cluster answers: instead of what kubectl says of each kind that it cannot look up.
+# The cluster answers: asked first, instead of what kubectl says of each kind that it cannot look up.
 .PHONY: answers
-answers: showcontext
+answers:
 	@$(PYTHON) -m c756 require
 
 # --- addresses -------------------------------------------------------------------------------------------------------
 
 ## extern: the ingress gateway's Service and its address
 .PHONY: extern
-extern: answers
+extern: showcontext answers
 	@kubectl --namespace istio-system get service istio-ingressgateway
 	address=$$(tools/getip.sh)
 	echo "http://$$address"
@@ -359,17 +359,19 @@ load: namespace
 
 SERVICE = cmpt756s2
 LAST = 10m
+# Who knows where Prometheus is needs no cluster for these.
+ASKED = $(if $(PROMETHEUS_URL),,answers)
 FORMAT = text
 OUT = graph.svg
 
 ## report: the traffic of a service in numbers: SERVICE=cmpt756s2 LAST=10m FORMAT=text (or json, csv)
 .PHONY: report
-report: .venv/bin/python
+report: $(ASKED) .venv/bin/python
 	@.venv/bin/python -m graph report --namespace c756ns --service "$(SERVICE)" --last "$(LAST)" --format "$(FORMAT)"
 
 ## worksheet: the questions on the traffic of the last 10 minutes, its picture and its data: worksheet.md (LAST=10m)
 .PHONY: worksheet
-worksheet: .venv/bin/python
+worksheet: $(ASKED) .venv/bin/python
 	@LAST="$(LAST)" SERVICE="$(SERVICE)" FORCE="$(FORCE)" .venv/bin/python -m c756 worksheet
 
 ## submission: check that worksheet.md is filled in and agrees with itself, and make the PDF to hand in: STUDENT=301234567
@@ -379,5 +381,5 @@ submission: .venv/bin/python
 
 ## snapshot: the traffic graph as a picture: OUT=graph.svg (or .png) LAST=10m
 .PHONY: snapshot
-snapshot: .venv/bin/python
+snapshot: $(ASKED) .venv/bin/python
 	@.venv/bin/python -m graph snapshot --namespace c756ns --last "$(LAST)" --output "$(OUT)"

@@ -11,11 +11,4 @@ if grep -q 'PIN_' "$@"; then pins=$(tools/image.sh env); fi
 rendered=$(env $pins "$(command -v python3)" tools/render.py "$@")
 # Only what changed is worth a line. kubectl says "configured" of every PodDisruptionBudget each time, changed or not: the
 # API asks for its selector to be replaced as a whole, so there always is something to send.
-apply() {
-    local said code=0
-    { said=$(kubectl apply -f - <<<"$rendered" 2>&1 >&3) || code=$?; } 3>&1
-    if ((code != 0)); then require_cluster; fi
-    if [[ -n $said ]]; then printf '%s\n' "$said" >&2; fi
-    return "$code"
-}
-apply | sed -e '/ unchanged$/d' -e '/^poddisruptionbudget.* configured$/d'
+kube apply -f - <<<"$rendered" | sed -e '/ unchanged$/d' -e '/^poddisruptionbudget.* configured$/d'

@@ -21,7 +21,7 @@ if [[ ! -e $folder/.made ]]; then
     recipe=$recipes/$release
     [[ -e $recipe ]] || recipe=$recipes/sid
     debootstrap --variant=minbase "$release" "$folder" "" "$recipe" >"$folder.log" 2>&1 ||
-         die "debootstrap failed: see $folder.log"
+        die "debootstrap failed: see $folder.log"
     touch "$folder/.made"
 fi
 mount --bind /proc "$folder/proc"

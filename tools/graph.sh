@@ -4,7 +4,7 @@
 # them. Prints nothing where the real ones are installed.
 source "$(dirname "$0")/lib.sh"
 
-services=$(kubectl -n istio-system get services \
+services=$(kube -n istio-system get services \
     -o 'jsonpath={range .items[*]}{.metadata.name} {.metadata.labels.app\.kubernetes\.io/part-of}{"\n"}{end}')
 for service in kiali grafana; do
     if grep "^$service " <<<"$services" | grep -qv ' c756$'; then

@@ -30,6 +30,16 @@ require_cluster() {
     trouble=$(cd "$root" && python -m c756 require 2>&1) || die "$trouble"
 }
 
+# kubectl, whose complaints come after its output. Where no cluster answers they are that reason and the cure, instead of a
+# line for each kind that could not be looked up.
+kube() {
+    local said code=0
+    { said=$(kubectl "$@" 2>&1 >&3) || code=$?; } 3>&1
+    if ((code != 0)); then require_cluster; fi
+    if [[ -n $said ]]; then printf '%s\n' "$said" >&2; fi
+    return "$code"
+}
+
 # How the cluster of a context takes images: pocket, minikube, kind, or (everything else) from a registry.
 context_kind() {
     case "$1" in
@@ -44,7 +54,6 @@ context_kind() {
 cluster_id() {
     local context uid
     context=$(context_name)
-    uid=$(kubectl get namespace default -o 'jsonpath={.metadata.uid}') ||
-        die "the cluster of context \"$context\" does not answer (see above)."
+    uid=$(kube get namespace default -o 'jsonpath={.metadata.uid}')
     say "${context//[^A-Za-z0-9._-]/_}-${uid:0:8}"
 }

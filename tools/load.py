@@ -180,13 +180,8 @@ def _gateway() -> str:
 def _output(script: str, what: str) -> str:
     done = subprocess.run([str(ROOT / "tools" / script)], capture_output=True, text=True, check=False)
     if done.returncode or not done.stdout.strip():
-        # kubectl repeats a failed discovery in lines like "E1124 20:40:40.152966 ... memcache.go:265]"
-        lines = [line for line in done.stderr.splitlines() if "memcache.go" not in line]
-        said = "\n".join(lines).strip() or f"tools/{script} printed nothing"
-        raise load_checks.NotReady(
-            f"{what}: {said}\n"
-            "Start the cluster (pocket: make up), or choose another context: kubectl config use-context NAME"
-        )
+        said = done.stderr.strip() or f"tools/{script} printed nothing"
+        raise load_checks.NotReady(f"{what}: {said}")
     return done.stdout.strip()
 
 

@@ -14,6 +14,7 @@ state() {
     grep -xE 'Complete|Failed' <<<"$conditions" || true
 }
 
+require_cluster
 if [[ ${1:-} == --once ]]; then
     now=$(state)
     if [[ $now == Complete ]]; then

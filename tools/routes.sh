@@ -4,7 +4,7 @@
 source "$(dirname "$0")/lib.sh"
 cd "$root"
 
-existing=$(kubectl -n "$namespace" get virtualservices.networking.istio.io -o name)
+existing=$(kube -n "$namespace" get virtualservices.networking.istio.io -o name)
 # HTTPRoutes (ROUTES=gateway-api tools/s2ver.sh) stand for the VirtualServices of their names.
 if [[ $(kubectl api-resources --api-group=gateway.networking.k8s.io -o name) == *httproutes* ]]; then
     routes=$(kubectl -n "$namespace" get httproutes.gateway.networking.k8s.io -o 'jsonpath={range .items[*]}{.metadata.name}{"\n"}{end}')

@@ -13,7 +13,7 @@ case ${1:-} in
         done
         ;;
     running)
-        found=$(kubectl -n "$namespace" get deployments -l app=cmpt756s2 \
+        found=$(kube -n "$namespace" get deployments -l app=cmpt756s2 \
             -o 'jsonpath={range .items[*]}{.metadata.labels.version}{"\n"}{end}')
         say "${found:-v1}"
         ;;

@@ -4,6 +4,7 @@
 source "$(dirname "$0")/lib.sh"
 
 limit=${WAIT:-180}
+require_cluster
 ours=() others=()
 for deployment in "$@"; do
     if [[ $deployment == */* ]]; then others+=("$deployment"); else ours+=("$deployment"); fi
