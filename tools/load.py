@@ -51,12 +51,12 @@ def check(arguments: list[str]) -> int:
 
 
 def _ready(arguments: list[str]) -> Ready | int:
-    """Arguments, programs, gateway, services, token and data, checked in this order; or an exit code."""
+    """Arguments, gateway, programs, services, token and data, checked in this order; or an exit code."""
     known = load_args.simulations(PROJECT / "src")
     try:
         request = load_args.parse(arguments, known)
+        base = f"http://{request.gateway or _gateway()}"  # before anything is fetched in vain
         target = load_build.prepare(PROJECT)
-        base = f"http://{request.gateway or _gateway()}"
         load_checks.check_services(base, request.simulation, load_checks.ask)
         token = os.environ.get("TOKEN") or _output("token.sh", "There is no token")
         load_checks.check_data(base, request.simulation, PROJECT / "resources", token, load_checks.ask)

@@ -150,7 +150,7 @@ done
 # of other packages, to which it has links. Where the machine has no package lists, they are fetched into a folder of our
 # own.
 unpack_prometheus() {
-    local into=$root/.cache/prometheus private=$root/.cache/apt
+    local into=$root/.cache/prometheus private=$root/.cache/apt pages
     local options=(-o "APT::Sandbox::User=$(id -un)")
     rm -rf "$into.new"
     mkdir -p "$into.new"
@@ -161,9 +161,11 @@ unpack_prometheus() {
         apt-get "${options[@]}" update
         apt-get "${options[@]}" download prometheus
     fi
-    # shellcheck disable=SC2046  # one word for each package
-    apt-get "${options[@]}" download $(apt-cache "${options[@]}" depends --recurse --no-recommends --no-suggests \
-        --no-conflicts --no-breaks --no-replaces --no-enhances prometheus | grep -E '^(libjs|fonts)-' | sort -u)
+    # Of Debian 14 on, the package has no pages, and asks for none of these.
+    pages=$(apt-cache "${options[@]}" depends --recurse --no-recommends --no-suggests \
+        --no-conflicts --no-breaks --no-replaces --no-enhances prometheus | sed -nE '/^(libjs|fonts)-/p' | sort -u)
+    # shellcheck disable=SC2086  # one word for each package
+    if [[ -n $pages ]]; then apt-get "${options[@]}" download $pages; else touch no-pages; fi
     for package in ./*.deb; do dpkg-deb -x "$package" .; done
     rm -f ./*.deb
     ./usr/bin/prometheus --version
@@ -171,7 +173,8 @@ unpack_prometheus() {
     mv "$into.new" "$into"
 }
 
-if ! command -v prometheus >/dev/null && [[ ! -e .cache/prometheus/usr/share/javascript/jquery/jquery.min.js ]]; then
+unpacked=.cache/prometheus
+if ! command -v prometheus >/dev/null && [[ ! -e $unpacked/no-pages && ! -e $unpacked/usr/share/javascript/jquery/jquery.min.js ]]; then
     if command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null; then
         step "Prometheus (Debian's package)" "$network_hint Or install it: sudo apt-get install prometheus" unpack_prometheus
     elif command -v brew >/dev/null; then
