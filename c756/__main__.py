@@ -61,6 +61,12 @@ def _canary(arguments: Sequence[str]) -> int:
     return run.main(arguments)
 
 
+def _stuck(arguments: Sequence[str]) -> int:
+    from c756 import stuck
+
+    return stuck.main(arguments)
+
+
 def _worksheet(_: Sequence[str]) -> int:
     from c756 import submission
 
@@ -88,6 +94,7 @@ VERBS: dict[str, tuple[Verb, tuple[str, ...] | None]] = {
     "tables": (_tables, ("init", "clean", "list")),
     "emulator": (_emulator, ()),
     "canary": (_canary, None),
+    "stuck": (_stuck, None),
     "worksheet": (_worksheet, ()),
     "submission": (_submission, None),
     "check-worksheets": (_check_worksheets, None),

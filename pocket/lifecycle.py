@@ -19,12 +19,13 @@ from pathlib import Path
 
 import psutil
 
+from c756.symptoms import symptoms
 from pocket import builtin, kubeconfig, parts, processes, renew, supervisor, tls
 from pocket.client import ApiClient, answers
 from pocket.objects import Obj, name_of, namespace_of, uid_of
 from pocket.parts import Part
 from pocket.ports import is_free
-from pocket.rollouts import is_available, is_rolled_out, is_stuck, with_deployments
+from pocket.rollouts import is_available, is_rolled_out, with_deployments
 from pocket.settings import CONTEXT, ROOT, Settings
 from pocket.store import Store
 
@@ -167,7 +168,8 @@ def _only_one(settings: Settings, say: Say) -> Iterator[None]:
 
 def _sources() -> Iterator[bytes]:
     """What the control process is made of: its own code, and the versions of what it imports."""
-    for path in (*sorted((ROOT / "pocket").rglob("*.py")), ROOT / "requirements.lock"):
+    named = (ROOT / "c756" / "symptoms.py", ROOT / "requirements.lock")
+    for path in (*sorted((ROOT / "pocket").rglob("*.py")), *named):
         yield path.read_bytes()
 
 
@@ -237,7 +239,7 @@ def _wait_for_deployments(settings: Settings, api: ApiClient, say: Say) -> None:
         pods, replica_sets, deployments = _listed(api)
         late = {_full_name(obj) for obj in deployments if not is_available(obj)}
         owners = with_deployments(pods, replica_sets, deployments)
-        in_vain = {_full_name(owner) for pod, owner in owners if owner and is_stuck(pod)} - {gateway}
+        in_vain = {_full_name(owner) for pod, owner in owners if owner and symptoms(pod)} - {gateway}
         overdue = time.monotonic() > deadline
         if deployments and (not late - in_vain or (overdue and gateway not in late)):
             say("Deployments", f"{len(deployments) - len(late)} available")
@@ -290,7 +292,7 @@ def _comes_to_be(api: ApiClient, deployment: Obj, generation: int) -> bool:
         now = next((obj for obj in listed[2] if uid_of(obj) == uid_of(deployment)), None)
         if now is None or is_rolled_out(now, generation):  # or somebody has deleted it meanwhile
             return True
-        if any(owner is now and is_stuck(pod) for pod, owner in with_deployments(*listed)):
+        if any(owner is now and symptoms(pod) for pod, owner in with_deployments(*listed)):
             return False
         time.sleep(0.1)
     return False

@@ -6,18 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from pocket.objects import Obj, owner_of, uid_of
 
-# Of a container that will not start by waiting (https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/).
-_STUCK = frozenset(
-    (
-        "CrashLoopBackOff",
-        "ErrImagePull",
-        "ImagePullBackOff",
-        "ErrImageNeverPull",
-        "CreateContainerConfigError",
-        "CreateContainerError",
-    )
-)
-
 
 def is_available(deployment: Obj) -> bool:
     """Has it as many available pods as it asks for, of whatever version?"""
@@ -35,16 +23,6 @@ def is_rolled_out(deployment: Obj, generation: int) -> bool:
     replicas = deployment["spec"].get("replicas", 1)
     counts = [int(status.get(name, 0)) for name in ("replicas", "updatedReplicas", "availableReplicas")]
     return int(status.get("observedGeneration", 0)) >= generation and counts == [replicas] * 3
-
-
-def is_stuck(pod: Obj) -> bool:
-    """Does it wait for something that waiting does not bring: an image, a Secret, a program that does not crash?"""
-    status = pod.get("status") or {}
-    return any(
-        ((container.get("state") or {}).get("waiting") or {}).get("reason") in _STUCK
-        for field in ("initContainerStatuses", "containerStatuses")
-        for container in status.get(field) or ()
-    )
 
 
 def with_deployments(

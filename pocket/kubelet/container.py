@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from c756 import symptoms
 from pocket import logtimes, processes
 from pocket.files import Outside, within, write_private
 from pocket.images.store import ImageStore, ImageUnknown
@@ -35,6 +36,7 @@ _LOG = logging.getLogger(__name__)
 _CONFIG_RETRY = 10.0  # seconds; sooner when a Secret or ConfigMap changes
 _IMAGE_LOOK = 1.0  # seconds between looks whether a missing image has been built
 _LAST_WORDS = 2048  # bytes of log in a termination message
+_LOG_END = 64 << 10  # bytes of log in which the reason of a crash is looked for
 _AFTER_PRESTOP = 2.0  # seconds that a container gets for SIGTERM even if preStop took all the time (as Kubernetes)
 _START_ERROR = 128  # exit code of a container that could not be started (as containerd)
 
@@ -309,7 +311,7 @@ class Container:
                 exit_file=self.folder / f"{record.attempt}.exit",
             )
         except (ProcessError, OSError) as error:
-            self._event("Warning", "Failed", f"Error: {error}")
+            self._event("Warning", "Failed", symptoms.with_cure(f"Error: {error}"))
             self._ended(_START_ERROR, "StartError", str(error))
             return
         host.save()
@@ -333,7 +335,7 @@ class Container:
                 self._wait_state("ImagePullBackOff", f'Back-off pulling image "{image}": {error}')
 
     async def _missing(self, reason: str, error: Exception) -> None:
-        self._event("Warning", "Failed", f"Error: {error}")
+        self._event("Warning", "Failed", symptoms.with_cure(f"Error: {error}"))
         self._wait_state(reason, str(error))
         self._host.changed.clear()
         with contextlib.suppress(TimeoutError):
@@ -374,6 +376,10 @@ class Container:
         # What the main process left behind, as when its pid namespace ends. Looking for it takes a while.
         await asyncio.to_thread(processes.kill, process)
         self._ended(code, "Completed" if code == 0 else "Error", self._last_words(code))
+        if code != 0 and not self.stopping:
+            said = symptoms.reason_in(self._end_of_log())
+            how = symptoms.crash(self._record.terminated or {}, 1, said)
+            self._event("Warning", "Failed", symptoms.with_cure(f"Error: {how}"))
         return times.age(self._record.started_at)
 
     def _ended(self, code: int, reason: str, message: str = "") -> None:
@@ -408,8 +414,13 @@ class Container:
     def _last_words(self, code: int) -> str:
         if code == 0 or self.spec.get("terminationMessagePolicy") != "FallbackToLogsOnError":
             return ""
+        return self._end_of_log()[-_LAST_WORDS:]
+
+    def _end_of_log(self) -> str:
         try:
-            return self.log_file().read_bytes()[-_LAST_WORDS:].decode(errors="replace")
+            with self.log_file().open("rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_END))
+                return log.read().decode(errors="replace")
         except OSError:
             return ""
 

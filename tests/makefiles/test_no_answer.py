@@ -1,4 +1,4 @@
-"""A cluster that does not answer: whatever asks it says so in one line, with the cure, without kubectl's memcache lines.
+"""A cluster that does not answer: whatever asks it says so in a line, with the cure, without memcache lines.
 
 The real kubectl, before a port where nobody listens.
 """

@@ -221,6 +221,11 @@ class Cluster:
         events = [event for event in self.store.list("Event", NAMESPACE) if event["involvedObject"]["name"] == name]
         return [event["reason"] for event in events]
 
+    def failures(self, name: str = "p") -> list[str]:
+        """What its Failed events say."""
+        events = [event for event in self.store.list("Event", NAMESPACE) if event["involvedObject"]["name"] == name]
+        return [event["message"] for event in events if event["reason"] == "Failed"]
+
     def folder(self, name: str = "p") -> Path:
         return self.home / "pods" / str(self.get("Pod", name)["metadata"]["uid"])
 

@@ -2,10 +2,8 @@
 
 from typing import Any
 
-import pytest
-
 from pocket.objects import Obj, name_of
-from pocket.rollouts import is_available, is_rolled_out, is_stuck, with_deployments
+from pocket.rollouts import is_available, is_rolled_out, with_deployments
 
 
 def obj(kind: str, name: str, owner: Obj | None = None, **more: Any) -> Obj:
@@ -31,24 +29,6 @@ def test_available_is_enough_of_whatever_version() -> None:
     for field, value in (("availableReplicas", 1), ("observedGeneration", 2)):
         assert not is_available({**deployment, "status": {**status, field: value}}), field
     assert not is_available({**deployment, "status": {}})
-
-
-@pytest.mark.parametrize(
-    ("reason", "stuck"),
-    [
-        ("CrashLoopBackOff", True),
-        ("ImagePullBackOff", True),
-        ("CreateContainerConfigError", True),
-        ("ContainerCreating", False),
-        ("PodInitializing", False),
-    ],
-)
-@pytest.mark.parametrize("field", ["containerStatuses", "initContainerStatuses"])
-def test_stuck_is_what_waiting_does_not_mend(reason: str, stuck: bool, field: str) -> None:
-    running = {"name": "a", "state": {"running": {}}}
-    waiting = {"name": "b", "state": {"waiting": {"reason": reason}}}
-    assert is_stuck(obj("Pod", "p", status={field: [running, waiting]})) is stuck
-    assert not is_stuck(obj("Pod", "p"))
 
 
 def test_pods_and_the_deployments_that_make_them() -> None:

@@ -7,6 +7,9 @@ import time
 from pathlib import Path
 from unittest import mock
 
+import pytest
+
+from c756.symptoms import symptoms
 from pocket import logtimes, processes
 from pocket.objects import is_ready
 from tests.pocket.cluster import NAMESPACE, Cluster, live
@@ -183,6 +186,53 @@ async def test_a_command_that_is_not_there(cluster: Cluster) -> None:
     ended = cluster.status()["state"]["terminated"]
     assert ended["reason"] == "StartError"
     assert ended["message"] == 'exec: "no-such-program": executable file not found in $PATH'
+
+
+# Each kind of what stops a pod: its words (a shell's, Python's, Envoy's), and what its event says.
+ENVOY_WITHOUT_INOTIFY = r"""
+echo '[2026-11-29 03:00:00.001][17][critical][assert] [source/x.cc:20] assert failure: inotify_fd_ >= 0. Details: more'
+for i in 1 2 3 4 5 6 7 8 9; do echo '[2026-11-29 03:00:00.002][17][critical][backtrace] [./s.h:121] #1: [0x55]'; done
+exit 134"""
+PORT_IN_USE = r"""
+echo 'Traceback (most recent call last):'; echo '  File "a.py", line 1, in <module>'
+echo 'OSError: [Errno 98] Address already in use'; exit 1"""
+KINDS = {
+    "inotify": (ENVOY_WITHOUT_INOTIFY, "exit code 134: assert failure: inotify_fd_ >= 0.", "max_user_instances=1024"),
+    "port": (PORT_IN_USE, "exit code 1: OSError: [Errno 98] Address already in use.", "ss -ltnp shows which"),
+    "crash": ("echo 'KeyError: 1' >&2; echo bye; exit 3", "exit code 3: KeyError: 1", ""),
+    "silent": ("exit 4", "ended with exit code 4", ""),
+}
+
+
+@live
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_stops_a_pod_is_said_in_its_event_in_one_line(cluster: Cluster, kind: str) -> None:
+    script, says, cure = KINDS[kind]
+    cluster.pod(command=["sh", "-c", script], readinessProbe=None, restartPolicy="Never")
+    await cluster.until_phase("Failed")
+    (said,) = cluster.failures()
+    assert said.startswith("Error: ended with exit code ")
+    assert says in said
+    assert cure in said
+    assert "\n" not in said
+    assert "backtrace" not in said
+
+
+@live
+async def test_what_cannot_be_made_is_said_with_its_cure(cluster: Cluster) -> None:
+    cluster.pod(name="program", command=["no-such-program"], restartPolicy="Never")
+    cluster.pod(name="image", image="nobody/built:1")
+    cluster.pod(name="secret", env=[{"name": "W", "valueFrom": {"secretKeyRef": {"name": "s", "key": "word"}}}])
+    says = {
+        "program": "executable file not found in $PATH. The image has no such program: mend the command",
+        "image": "has not been built. Build it from its Dockerfile: python -m pocket build",
+        "secret": 'Error: secret "s" not found. Make it, and the pod goes on by itself',
+    }
+    for name, text in says.items():
+        await cluster.until(lambda name=name: bool(cluster.failures(name)))
+        assert text in cluster.failures(name)[0]
+        assert "\n" not in cluster.failures(name)[0]
+    assert all(symptoms(cluster.get("Pod", name)) for name in ("image", "secret"))
 
 
 @live
