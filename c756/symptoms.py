@@ -99,7 +99,8 @@ def crash(ended: Json, times: int, said: str) -> str:
     how = {"OOMKilled": "ran out of memory", "StartError": "could not be started"}.get(
         str(ended.get("reason")), f"ended with exit code {ended.get('exitCode', '?')}"
     )
-    return f"{how}{f' {times} times' if times > 1 else ''}{f': {said}' if said else ''}"
+    often = f" ({times} times)" if times > 1 else ""
+    return f"{how}{often}: {said}" if said else f"{how}{often}"
 
 
 def cure_of(said: str) -> str:

@@ -39,7 +39,7 @@ def test_a_new_pod_that_crashes_again_and_again() -> None:
     (found,) = stuck([*NEW, pod("new-1", "new", crashing(2))], ["shop-v2"])
     assert found.symptom.hopeless
     assert line("shop", found, "KeyError: 'A'\n") == (
-        "shop-v2: pod new-1, container s2: ended with exit code 1 3 times: KeyError: 'A'. Mend it and deploy again. "
+        "shop-v2: pod new-1, container s2: ended with exit code 1 (3 times): KeyError: 'A'. Mend it and deploy again. "
         "More: kubectl -n shop logs new-1 -c s2 --previous"
     )
     port = line("shop", found, "OSError: Address already in use\n")

@@ -62,9 +62,9 @@ NO_ROOM = "0/3 nodes are available: 3 Insufficient cpu. preemption: 0/3 nodes ar
         pytest.param(
             waiting("CreateContainerError", "context deadline exceeded"), "deadline", "", False, id="a busy machine"
         ),
-        pytest.param(crashing(2), "ended with exit code 1 3 times", "", True, id="crashes"),
-        pytest.param(crashing(1), "ended with exit code 1 2 times", "", False, id="one may be bad luck"),
-        pytest.param(crashing(2, reason="OOMKilled"), "ran out of memory 3 times", "", True, id="memory"),
+        pytest.param(crashing(2), "ended with exit code 1 (3 times)", "", True, id="crashes"),
+        pytest.param(crashing(1), "ended with exit code 1 (2 times)", "", False, id="one may be bad luck"),
+        pytest.param(crashing(2, reason="OOMKilled"), "ran out of memory (3 times)", "", True, id="memory"),
         pytest.param(
             crashing(2, reason="StartError", message=NO_PROGRAM), "could not be started", "mend the command", True,
             id="no program, again",

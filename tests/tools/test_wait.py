@@ -69,7 +69,7 @@ def test_a_new_pod_that_crashes_ends_the_wait(standins: StandIns, checkout: Path
     done = standins.run("tools/wait.sh", "cmpt756s2-v2", cwd=checkout)
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        "cmpt756s2-v2: pod s2-new, container cmpt756s2: ended with exit code ? 3 times: RuntimeError: broken. "
+        "cmpt756s2-v2: pod s2-new, container cmpt756s2: ended with exit code ? (3 times): RuntimeError: broken. "
         "Mend it and deploy again. More: kubectl -n c756ns logs s2-new -c cmpt756s2 --previous",
         "What ran before serves on. Mend it and deploy again, or go back: "
         "kubectl -n c756ns rollout undo deployment/cmpt756s2-v2",
