@@ -18,6 +18,31 @@ die() {
     exit 1
 }
 
+# attempt WHAT COMMAND...: run COMMAND, its output into the file $log. Says what it is and how long it took; on a terminal,
+# meanwhile, how long it has taken. Sets `code` to its exit code.
+attempt() {
+    local what=$1 start=$SECONDS
+    shift
+    printf '  - %s ...' "$what"
+    if [[ -t 1 ]]; then
+        # As long as the script is there: what runs in the background does not hear ^C.
+        while sleep 1 && kill -0 $$; do printf '\r  - %s ... %s s' "$what" "$((SECONDS - start))"; done 2>/dev/null &
+    fi
+    # Not as the condition of an `if`: there a function would run on after a failing command.
+    set +e
+    (
+        set -e
+        "$@"
+    ) >"${log:?}" 2>&1
+    code=$?
+    set -e
+    if [[ -t 1 ]]; then
+        kill $! && wait $! 2>/dev/null || true
+        printf '\r  - %s ...' "$what"
+    fi
+    if ((code == 0)); then printf ' %s s\n' "$((SECONDS - start))"; else printf ' failed\n'; fi
+}
+
 # The project's Python where it is set up; the helpers here need nothing but the standard library.
 python() {
     if [[ -x $root/.venv/bin/python ]]; then "$root/.venv/bin/python" "$@"; else python3 "$@"; fi

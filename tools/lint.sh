@@ -12,8 +12,11 @@ if [[ ${1:-} == --fix ]]; then
 fi
 say "ruff"
 .venv/bin/ruff check .
-say "mypy"
-.venv/bin/mypy servicekit s1 s2 db loader pocket graph c756 tools tests bench
+log=$(mktemp) code=
+trap 'rm -f "$log"' EXIT
+attempt "mypy (types)" .venv/bin/mypy servicekit s1 s2 db loader pocket graph c756 tools tests bench
+cat "$log"
+((code == 0)) || exit "$code"
 say "shellcheck"
 scripts=(.ci/run)
 while IFS= read -r script; do scripts+=("$script"); done < <(

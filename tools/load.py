@@ -207,4 +207,8 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    ended = main(sys.argv[1:])
+    sys.stdout.flush()
+    if ended == INTERRUPTED:
+        os._exit(ended)  # a download under way is not waited for
+    sys.exit(ended)

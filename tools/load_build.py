@@ -95,15 +95,14 @@ def fetch(lock: Mapping[str, str], folder: Path) -> None:
         if left.name not in names:
             left.unlink()
     todo = [path for path, digest in lock.items() if not _is(folder / path.rpartition("/")[2], digest)]
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        try:
-            jobs = [pool.submit(_fetch_one, path, lock[path], folder) for path in todo]
-            for done, job in enumerate(jobs, 1):
-                job.result()
-                _progress(done, len(jobs))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    pool = ThreadPoolExecutor(_AT_ONCE)
+    try:
+        jobs = [pool.submit(_fetch_one, path, lock[path], folder) for path in todo]
+        for done, job in enumerate(jobs, 1):
+            job.result()
+            _progress(done, len(jobs))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _fetch_one(path: str, digest: str, folder: Path) -> None:

@@ -17,8 +17,13 @@ has() { grep -qx "virtualservice.networking.istio.io/$1" <<<"$existing"; }
 if has cmpt756s2; then
     route=$(kubectl -n "$namespace" get virtualservice/cmpt756s2 --ignore-not-found -o 'jsonpath={.spec.http[0].route}')
     if [[ -n $route ]]; then
-        kubectl apply -f - <<<"{apiVersion: networking.istio.io/v1, kind: VirtualService,
-          metadata: {name: cmpt756s2-weights, namespace: $namespace}, spec: {http: [{route: $route}]}}"
+        # A line for each field: what begins with a brace kubectl takes for JSON.
+        kubectl apply -f - <<END
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: cmpt756s2-weights, namespace: $namespace}
+spec: {http: [{route: $route}]}
+END
         kubectl apply -f cluster/s2-vs.yaml
         existing+=$'\nvirtualservice.networking.istio.io/cmpt756s2-weights'
     fi

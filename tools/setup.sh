@@ -22,22 +22,7 @@ case ${1:-} in
 esac
 mkdir -p .cache
 log=$root/.cache/setup.log
-
-# attempt WHAT COMMAND...: run COMMAND, its output into the log. Sets `code` to its exit code.
-attempt() {
-    local what=$1 start=$SECONDS
-    shift
-    printf '  - %s ...' "$what"
-    # Not as the condition of an `if`: there a function would run on after a failing command.
-    set +e
-    (
-        set -e
-        "$@"
-    ) >"$log" 2>&1
-    code=$?
-    set -e
-    if ((code == 0)); then printf ' %s s\n' "$((SECONDS - start))"; else printf ' failed\n'; fi
-}
+trap 'say " interrupted"; exit 130' INT  # pip ends a ^C as a failure
 
 # step WHAT HINT COMMAND...: run COMMAND; its output is shown only if it fails, and then all ends.
 step() {

@@ -13,6 +13,7 @@ from c756 import worksheet
 from tests.e2e.cluster import NAMESPACE, Cluster
 from tests.e2e.load import Load
 from tests.e2e.test_switch import as_it_was, set_percent_error, set_weights
+from tests.pocket.api.test_prompt import said
 
 __all__ = ["as_it_was"]  # a fixture
 
@@ -50,6 +51,15 @@ def hand_in(cluster: Cluster) -> None:
         time.sleep(5)
 
 
+def check_prompt(cluster: Cluster) -> None:
+    """A shell in a pod says where it is, as the course prints it."""
+    pods = ("-n", NAMESPACE, "get", "pods", "-l", "version=v2", "-o", "jsonpath={.items[0].metadata.name}")
+    pod = cluster.kubectl(*pods).strip()
+    shell = ["kubectl", "exec", "-it", "-n", NAMESPACE, pod, "-c", "cmpt756s2", "--", "bash"]
+    prompt = f"root@{pod}:/code# "
+    assert prompt in said(shell, cluster.root, cluster.env, prompt)
+
+
 @pytest.mark.usefixtures("as_it_was")
 def test_the_course_in_order(cluster: Cluster) -> None:
     nothing_of_version_2(cluster)
@@ -58,6 +68,7 @@ def test_the_course_in_order(cluster: Cluster) -> None:
         assert "music is served by: v1 90 %, v2 10 %" in said.splitlines()[-1]
         exec_v2 = ("exec", "-n", NAMESPACE, "deploy/cmpt756s2-v2", "-c", "cmpt756s2", "--", "cat", "app.py")
         assert "PERCENT_ERROR = 50" in cluster.kubectl(*exec_v2)
+        check_prompt(cluster)
 
         answer = report(cluster)
         end = time.monotonic() + PATIENCE

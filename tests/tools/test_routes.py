@@ -40,6 +40,8 @@ def test_weights_of_a_cluster_of_before_are_kept(standins: StandIns, checkout: P
         existing(standins, *names)
         standins.answer("get virtualservice/cmpt756s2 --ignore-not-found -o jsonpath={.spec.http.0..route}", ROUTE)
         assert applied(standins, checkout) == ["-", "cluster/s2-vs.yaml"]
-        made = yaml.safe_load(standins.stdin("apply -f -")[0])
+        (piped,) = standins.stdin("apply -f -")
+        assert not piped.lstrip().startswith("{"), "kubectl takes that for JSON"
+        made = yaml.safe_load(piped)
         assert made["metadata"] == {"name": "cmpt756s2-weights", "namespace": "c756ns"}
         assert made["spec"] == {"http": [{"route": yaml.safe_load(ROUTE)}]}
