@@ -10,6 +10,7 @@ import asyncio
 import fcntl
 import os
 import shutil
+import sqlite3
 import ssl
 import sys
 import time
@@ -27,7 +28,7 @@ from pocket.parts import Part
 from pocket.ports import is_free
 from pocket.rollouts import is_available, is_rolled_out, with_deployments
 from pocket.settings import CONTEXT, ROOT, Settings
-from pocket.store import Store
+from pocket.store import Store, StoreError
 
 _READY_WITHIN = 30.0  # seconds for one part
 _PODS_WITHIN = 90.0  # seconds for all Deployments that a restarted pocket finds
@@ -312,11 +313,15 @@ def _last_lines(settings: Settings, name: str) -> str:
 
 
 def forget_pods(settings: Settings) -> None:
-    """Take the pods that ran out of the store: their controllers make new ones at the next start."""
+    """Take the pods that ran out of the store: their controllers make new ones at the next start. Raises StoreError."""
     if not settings.store_file.exists():
         return
     store = Store(settings.store_file)
-    for pod in store.list("Pod"):
-        if (pod.get("status") or {}).get("phase") not in _TERMINAL:
-            store.delete("Pod", namespace_of(pod), name_of(pod))
-    store.close()
+    try:
+        for pod in store.list("Pod"):
+            if (pod.get("status") or {}).get("phase") not in _TERMINAL:
+                store.delete("Pod", namespace_of(pod), name_of(pod))
+    except sqlite3.OperationalError as error:  # a full disk
+        raise StoreError(f"{settings.store_file}: {error}. All is stopped. Make room before the next start.") from error
+    finally:
+        store.close()

@@ -19,8 +19,10 @@ import psutil
 import pytest
 import yaml
 
+from pocket import lifecycle
 from pocket.programs import kubectl
-from pocket.settings import ROOT
+from pocket.settings import ROOT, Settings
+from pocket.store import Store, StoreError
 from tests.e2e.cluster import free_port_base
 
 
@@ -303,6 +305,23 @@ def test_what_is_damaged_is_told_with_its_cure_or_made_anew(tmp_path: Path) -> N
         assert " objects of 20" in made.run("restore").stdout
         made.run("start")
         assert "kept" in made.kubectl("get", "configmaps", "-o", "name")
+
+
+def test_a_disk_that_is_full_when_it_stops_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(tmp_path, free_port_base(), 8080)
+    store = Store(settings.store_file)
+    store.create({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "default"}})
+    store.close()
+
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(Store, "delete", full)
+    with pytest.raises(StoreError, match=r"disk is full\. All is stopped\. Make room"):
+        lifecycle.forget_pods(settings)
+    monkeypatch.undo()
+    lifecycle.forget_pods(settings)
+    assert Store(settings.store_file).list("Pod") == []
 
 
 def test_a_home_that_cannot_be_made(tmp_path: Path) -> None:
