@@ -308,7 +308,7 @@ def test_what_is_damaged_is_told_with_its_cure_or_made_anew(tmp_path: Path) -> N
 
 
 def test_a_disk_that_is_full_when_it_stops_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = Settings(tmp_path, free_port_base(), 8080)
+    settings = Settings(tmp_path, *free_port_base())
     store = Store(settings.store_file)
     store.create({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "default"}})
     store.close()

@@ -232,7 +232,7 @@ async def test_what_cannot_be_made_is_said_with_its_cure(cluster: Cluster) -> No
         await cluster.until(lambda name=name: bool(cluster.failures(name)))
         assert text in cluster.failures(name)[0]
         assert "\n" not in cluster.failures(name)[0]
-    assert all(symptoms(cluster.get("Pod", name)) for name in ("image", "secret"))
+    await cluster.until(lambda: all(symptoms(cluster.get("Pod", name)) for name in ("image", "secret")))
 
 
 @live
