@@ -4,6 +4,7 @@ import base64
 import json
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -207,7 +208,7 @@ async def test_what_stops_a_pod_is_said_in_its_event_in_one_line(cluster: Cluste
     for kind, (script, _, _) in KINDS.items():
         cluster.pod(kind, command=["sh", "-c", script], readinessProbe=None, restartPolicy="Never")
     for kind, (_, says, cure) in KINDS.items():
-        await cluster.until(lambda kind=kind: bool(cluster.failures(kind)))
+        await cluster.until(partial(cluster.failures, kind))
         (said,) = cluster.failures(kind)
         assert said.startswith("Error: ended with exit code ")
         assert says in said
@@ -227,7 +228,7 @@ async def test_what_cannot_be_made_is_said_with_its_cure(cluster: Cluster) -> No
         "secret": 'Error: secret "s" not found. Make it, and the pod goes on by itself',
     }
     for name, text in says.items():
-        await cluster.until(lambda name=name: bool(cluster.failures(name)))
+        await cluster.until(partial(cluster.failures, name))
         assert text in cluster.failures(name)[0]
         assert "\n" not in cluster.failures(name)[0]
     await cluster.until(lambda: all(symptoms(cluster.get("Pod", name)) for name in ("image", "secret")))
