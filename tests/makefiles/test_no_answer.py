@@ -30,7 +30,7 @@ WORDS = {
 }
 """What the scripts are called with; the others take nothing."""
 ELSEWHERE = {
-    *("allclouds", "vendor", "bare-debian", "lock", "setup", "test", "lint", "checkov"),
+    *("allclouds", "vendor", "bare-debian", "lock", "setup", "test", "lint", "checkov", "audit", "tag"),
     *("check-worksheets", "kill-gatling", "list-gatling", "pocket-tables", "registry-login"),
 }
 """Scripts that ask no cluster, or several in words of their own (tests/vendors)."""
