@@ -106,7 +106,8 @@ def the_story(cluster: Cluster, controller: Controller, program: Path) -> None:
     behind = cluster.kubectl("-n", NAMESPACE, "get", f"service/{stable}", "-o", "json")
     selector = ",".join(f"{name}={value}" for name, value in json.loads(behind)["spec"]["selector"].items())
     pods = json.loads(cluster.kubectl("-n", NAMESPACE, "get", "pods", "-l", selector, "-o", "json"))["items"]
-    assert {pod["metadata"]["labels"]["version"] for pod in pods} == {"v2"}
+    stay = [pod["metadata"]["labels"] for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+    assert {labels["version"] for labels in stay} == {"v2"}
 
     # Nobody calls: neither of them promotes.
     set_percent_error(cluster, 1)
