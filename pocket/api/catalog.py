@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -37,6 +38,7 @@ class Catalog:
         self._own = {(kind.group, kind.plural): _served(kind) for kind in (*kubernetes.kinds(), *COMPUTED)}
         self._brought: dict[str, Kind] = {}  # by the name of the definition
         self._structs: dict[tuple[str, str], Struct] = {}
+        self._defaulted: set[tuple[str, str]] = set()  # whose schema has defaults
         self._columns: dict[tuple[str, str], tuple[Column, ...]] = {}
         self.revision = 0
         """Counts the changes, for whoever keeps what follows from the kinds."""
@@ -71,8 +73,17 @@ class Catalog:
             return kubernetes.of_kind(kind.group, version, kind.name)
         place = (f"{kind.plural}.{kind.group}", version)
         if place not in self._structs:
-            self._structs[place] = definitions.struct(self.definition(kind), version)
+            self._structs[place] = made = definitions.struct(self.definition(kind), version)
+            if '"default":' in json.dumps(made.source):
+                self._defaulted.add(place)
         return self._structs[place]
+
+    def defaulted(self, kind: Kind, version: str) -> Struct | None:
+        """The fields of a custom kind whose schema has defaults, perhaps later ones than a stored object has seen."""
+        if not kind.custom:
+            return None
+        made = self.struct(kind, version)
+        return made if (f"{kind.plural}.{kind.group}", version) in self._defaulted else None
 
     def definition(self, kind: Kind) -> Obj:
         """What brought a custom kind."""
@@ -107,3 +118,4 @@ class Catalog:
         for kept in (self._structs, self._columns):
             for place in [place for place in kept if place[0] == name]:
                 del kept[place]
+        self._defaulted = {place for place in self._defaulted if place[0] != name}

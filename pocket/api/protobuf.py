@@ -11,7 +11,7 @@ import functools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from struct import unpack
 from typing import Any
 
@@ -21,6 +21,7 @@ from pocket.schemas.model import Struct, Type
 
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 _MAGIC = b"k8s\x00"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DEPTH = 40  # levels of messages in messages
 
 
@@ -122,16 +123,18 @@ def _value(value: int | float | bytes, kind: Type, depth: int) -> Any:
         case "boolean":
             return _int(value) != 0
         case "integer":
-            number = _int(value)
-            return number - 2**64 if number >= 2**63 else number
+            return _signed(value)
         case "quantity":
             return _text(_bytes(dict(_fields(_bytes(value))).get(1, b"")))
         case "time":
             parts = dict(_fields(_bytes(value)))
-            seconds, nanos = _int(parts.get(1, 0)), _int(parts.get(2, 0))
+            seconds, nanos = _signed(parts.get(1, 0)), _int(parts.get(2, 0))
             if not seconds:
                 return None
-            text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            try:  # Go's zero time is the year 1
+                text = (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()
+            except OverflowError:
+                raise ProtobufError(f"a time is out of range: {seconds} seconds") from None
             return f"{text}.{nanos // 1000:06}Z" if kind.precise else f"{text}Z"
         case "int-or-string":
             parts = dict(_fields(_bytes(value)))
@@ -226,6 +229,11 @@ def _bytes(value: int | float | bytes) -> bytes:
     if isinstance(value, bytes):
         return value
     raise ProtobufError("a number stands where a text or a message belongs")
+
+
+def _signed(value: int | float | bytes) -> int:
+    number = _int(value)
+    return number - 2**64 if number >= 2**63 else number
 
 
 def _int(value: int | float | bytes) -> int:

@@ -95,11 +95,19 @@ class Registry:
     def list_all(self, target: Target, predicate: Callable[[Obj], bool] | None = None) -> list[Obj]:
         """All objects of the kind, in the namespace if one is named, that the predicate lets through."""
         found = self.store.list(target.kind.key, target.namespace)
-        return [shown(obj, target) for obj in found if predicate is None or predicate(obj)]
+        return [self._read(obj, target) for obj in found if predicate is None or predicate(obj)]
 
     def _find(self, target: Target) -> Obj | None:
         obj = self.store.find(target.kind.key, target.namespace, target.name or "")
-        return None if obj is None else shown(obj, target)
+        return None if obj is None else self._read(obj, target)
+
+    def _read(self, obj: Obj, target: Target) -> Obj:
+        """As `shown`, with the defaults that its definition has now: also those that came after it was written."""
+        obj, struct = shown(obj, target), self.kinds.defaulted(target.kind, target.version)
+        if struct is not None:
+            obj = copy.deepcopy(obj)
+            values.fill_defaults(obj, struct)
+        return obj
 
     # -- writing ------------------------------------------------------------------------------------------------------
 

@@ -104,7 +104,7 @@ class Resources:
         match w.accept(request).form:
             case "table":
                 meta = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
-                return tables.table(self._columns(target), [obj], watching.included(request), meta)
+                return self._table(request, target, [obj], meta)
             case "partial":
                 return tables.partial(obj)
         return obj
@@ -123,7 +123,7 @@ class Resources:
         objects, meta = page.objects, page.metadata
         match w.accept(request).form:
             case "table":
-                return w.answer(tables.table(self._columns(target), objects, watching.included(request), meta))
+                return w.answer(self._table(request, target, objects, meta))
             case "partial":
                 return w.answer(
                     {
@@ -134,6 +134,10 @@ class Resources:
                     }
                 )
         return w.answer(_list(target, objects, meta))
+
+    def _table(self, request: web.Request, target: Target, objects: list[Obj], meta: Obj) -> Obj:
+        made = tables.table(self._columns(target), objects, watching.included(request), meta)
+        return {**made, "apiVersion": f"meta.k8s.io/{w.accept(request).version}"}
 
     def _columns(self, target: Target) -> tuple[Column, ...] | None:
         return self._registry.kinds.columns(target.kind, target.version) or strategy(target.kind).columns

@@ -85,6 +85,7 @@ class Accept:
     """What the client wants to read."""
 
     form: Literal["json", "table", "partial", "discovery"] = "json"
+    version: str = "v1"  # of the form: tables are the same in v1beta1, which old clients ask for
 
 
 def accept(request: web.Request) -> Accept:
@@ -101,8 +102,8 @@ def accept(request: web.Request) -> Accept:
         match values.get("as"), values.get("v"):
             case None, _:
                 return Accept()
-            case "Table", "v1":
-                return Accept("table")
+            case "Table", ("v1" | "v1beta1") as version:
+                return Accept("table", version)
             case ("PartialObjectMetadata" | "PartialObjectMetadataList"), "v1":
                 return Accept("partial")
             case "APIGroupDiscoveryList", "v2":

@@ -261,3 +261,19 @@ def test_the_fields_that_a_definition_lets_people_select_on(cluster: Cluster) ->
     ]
     refused = cluster.kubectl("get", "widgets", "--field-selector=spec.size=1", fails=True)
     assert 'field label not supported: "spec.size"' in refused
+
+
+def test_a_default_that_comes_later_is_read(cluster: Cluster) -> None:
+    brought = definition()
+    assert cluster.request("POST", CRDS, brought).status == 201
+    path = "/apis/example.com/v1/namespaces/default/widgets"
+    assert cluster.request("POST", path, widget()).status == 201
+    spec = brought["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    spec["properties"]["later"] = {"type": "string", "default": "now"}
+    name = brought["metadata"]["name"]
+    change, merge = {"spec": brought["spec"]}, "application/merge-patch+json"
+    answer = cluster.request("PATCH", f"{CRDS}/{name}", change, content_type=merge)
+    assert answer.status == 200
+    assert cluster.request("GET", f"{path}/w").json["spec"]["later"] == "now"
+    assert cluster.request("GET", path).json["items"][0]["spec"]["later"] == "now"
+    assert "later" not in cluster.get("Widget.example.com", "default", "w")["spec"]  # until somebody writes it

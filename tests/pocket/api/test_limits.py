@@ -149,3 +149,13 @@ def test_protobuf_is_not_for_kinds_that_people_bring(cluster: Cluster) -> None:
     assert cluster.request("POST", CONFIGS, config()).status == 201
     own = cluster.request("GET", f"{CONFIGS}/c", accept=f"{PROTOBUF},application/json")
     assert own.status == 200
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta1"])
+def test_a_table_is_of_the_version_that_is_asked_for(cluster: Cluster, version: str) -> None:
+    assert cluster.request("POST", CONFIGS, config()).status == 201
+    asked = f"application/json;as=Table;v={version};g=meta.k8s.io"
+    for path in (CONFIGS, f"{CONFIGS}/c"):
+        table = cluster.request("GET", path, accept=asked).json
+        assert (table["kind"], table["apiVersion"]) == ("Table", f"meta.k8s.io/{version}")
+        assert "c" in [row["cells"][0] for row in table["rows"]]

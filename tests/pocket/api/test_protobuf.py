@@ -147,3 +147,14 @@ def test_what_a_schema_writes_otherwise_in_json() -> None:
         "items": {"type": "string"},
         "additionalProperties": {"type": "string"},
     }
+
+
+def test_go_s_zero_time() -> None:
+    """The year 1 is a negative number of seconds (client-go sends Leases so)."""
+    seconds = (-62135596798 & (1 << 64) - 1)
+    varint = b""
+    while seconds > 127:
+        varint, seconds = varint + bytes([seconds & 127 | 128]), seconds >> 7
+    moment = bytes([1 << 3]) + varint + bytes([seconds])
+    found = protobuf.parse_object(_envelope("coordination.k8s.io/v1", "Lease", _field(2, _field(3, moment))))
+    assert found["spec"] == {"acquireTime": "0001-01-01T00:00:02.000000Z"}
