@@ -69,7 +69,7 @@ def test_k9s(whole: Cluster, program: Path, tmp_path: Path) -> None:
         terminal.keys("Escape")
         terminal.until("cmpt756s1-", "Running")
         terminal.keys("l")
-        terminal.until("Autoscroll", "Booting worker")
+        terminal.until("Autoscroll", 'cmpt756db {"time"')
         terminal.keys("Escape")
         terminal.until("cmpt756s1-", "Running")
         terminal.keys("s")
