@@ -15,11 +15,14 @@ S2_VER = v1
 PYTHON := $(or $(wildcard .venv/bin/python),python3)
 KC := kubectl --namespace c756ns
 
-# What belongs to each service, routes apart: those are in the hands of whoever shifts traffic.
+# The services, in the order in which they are deployed. Each is a folder, its objects cluster/NAME-*.yaml, and its word here.
+# s2 is the one with versions.
+SERVICES := db s1 s2
+PLAIN := $(filter-out s2,$(SERVICES))
+# What belongs to each, routes apart: those are in the hands of whoever shifts traffic.
+objects = $(wildcard $(patsubst %,cluster/$(1)-%.yaml,svc dr dpl pdb sm)) $($(1)_MORE)
+db_MORE := cluster/dynamodb-service-entry.yaml
 COMMON_OBJECTS := cluster/service-accounts.yaml cluster/policies.yaml cluster/network-policies.yaml
-S1_OBJECTS := cluster/s1-svc.yaml cluster/s1-dpl.yaml cluster/s1-pdb.yaml cluster/s1-sm.yaml
-S2_OBJECTS := cluster/s2-svc.yaml cluster/s2-dr.yaml cluster/s2-pdb.yaml cluster/s2-sm.yaml
-DB_OBJECTS := cluster/db-svc.yaml cluster/db-dpl.yaml cluster/db-pdb.yaml cluster/db-sm.yaml cluster/dynamodb-service-entry.yaml
 HPA_OBJECTS := cluster/s2-hpa.yaml cluster/db-hpa.yaml
 
 # --- the whole -------------------------------------------------------------------------------------------------------
@@ -52,10 +55,10 @@ check-cluster:
 deploy: namespace secrets
 	@versions=$$(tools/s2-versions.sh running | xargs)
 	graph=$$(tools/graph.sh | xargs)
-	tools/image.sh build db s1 $$(printf 's2-%s ' $$versions) $${graph:+graph}
-	tools/apply.sh $(COMMON_OBJECTS) cluster/service-gateway.yaml cluster/monitoring-virtualservice.yaml $(DB_OBJECTS) $(S1_OBJECTS) $(S2_OBJECTS) $$(printf 'cluster/s2-dpl-%s.yaml ' $$versions) $$graph
+	tools/image.sh build $(PLAIN) $$(printf 's2-%s ' $$versions) $${graph:+graph}
+	tools/apply.sh $(COMMON_OBJECTS) cluster/service-gateway.yaml cluster/monitoring-virtualservice.yaml $(foreach name,$(SERVICES),$(call objects,$(name))) $$(printf 'cluster/s2-dpl-%s.yaml ' $$versions) $$graph
 	tools/routes.sh
-	tools/wait.sh cmpt756db cmpt756s1 $$(printf 'cmpt756s2-%s ' $$versions) $${graph:+istio-system/kiali}
+	tools/wait.sh $(PLAIN:%=cmpt756%) $$(printf 'cmpt756s2-%s ' $$versions) $${graph:+istio-system/kiali}
 
 ## reinstate: after a cluster's nodes came back: wait for Istio and Prometheus, then for everything of ours
 .PHONY: reinstate
@@ -74,7 +77,7 @@ scratch: showcontext answers
 	$(KC) delete jobs,deployments,services --all
 	$(KC) wait --for=delete pod --all --timeout=120s
 	$(KC) delete peerauthentications,authorizationpolicies,networkpolicies --all
-	$(KC) delete serviceaccounts cmpt756s1 cmpt756s2 cmpt756db cmpt756loader --ignore-not-found
+	$(KC) delete serviceaccounts $(SERVICES:%=cmpt756%) cmpt756loader --ignore-not-found
 
 ## clean: forget what was built for this cluster, so that the next deploy builds every image again
 .PHONY: clean
@@ -98,21 +101,13 @@ secrets: namespace .venv/bin/python
 gw: namespace
 	@tools/apply.sh cluster/service-gateway.yaml
 
-## db: build and deploy the datastore service
-.PHONY: db
-db: secrets
-	@tools/image.sh build db
-	tools/apply.sh $(COMMON_OBJECTS) $(DB_OBJECTS)
+## %: build and deploy the service %
+.PHONY: $(PLAIN)
+$(PLAIN): %: secrets gw
+	@tools/image.sh build $*
+	tools/apply.sh $(COMMON_OBJECTS) $(call objects,$*)
 	tools/routes.sh
-	tools/wait.sh cmpt756db
-
-## s1: build and deploy the user service
-.PHONY: s1
-s1: secrets gw
-	@tools/image.sh build s1
-	tools/apply.sh $(COMMON_OBJECTS) $(S1_OBJECTS)
-	tools/routes.sh
-	tools/wait.sh cmpt756s1
+	tools/wait.sh cmpt756$*
 
 ## s2: code and routes of version S2_VER of the music service: build, deploy beside the others, send it its traffic
 .PHONY: s2
@@ -123,7 +118,7 @@ s2:
 .PHONY: s2-code
 s2-code: secrets gw
 	@tools/image.sh build s2-$(S2_VER)
-	tools/apply.sh $(COMMON_OBJECTS) $(S2_OBJECTS) cluster/s2-dpl-$(S2_VER).yaml
+	tools/apply.sh $(COMMON_OBJECTS) $(call objects,s2) cluster/s2-dpl-$(S2_VER).yaml
 	tools/routes.sh
 	tools/wait.sh cmpt756s2-$(S2_VER)
 
@@ -185,7 +180,7 @@ stranger: answers
 ## cri: build every image, changed or not, and push it where the cluster takes images from a registry
 .PHONY: cri
 cri: .venv/bin/python
-	@names=(db s1 $$(tools/s2-versions.sh known | sed 's/^/s2-/') loader graph dynamodb)
+	@names=($(PLAIN) $$(tools/s2-versions.sh known | sed 's/^/s2-/') loader graph dynamodb)
 	code=0
 	.venv/bin/python -m tools.load_build || code=$$?
 	case $$code in
@@ -204,26 +199,15 @@ registry-login:
 
 ## rollout: restart every pod of the application, one after the other, without losing a request
 .PHONY: rollout
-rollout: rollout-db rollout-s1 rollout-s2
+rollout: $(SERVICES:%=rollout-%)
 
-## rollout-s1: the same for s1
-.PHONY: rollout-s1
-rollout-s1: answers
-	$(KC) rollout restart deployment/cmpt756s1
-	tools/wait.sh cmpt756s1
-
+## rollout-%: the same for %
 ## rollout-s2: the same for every version of s2 that runs
-.PHONY: rollout-s2
-rollout-s2: answers
-	@versions=$$(tools/s2-versions.sh running | xargs)
-	$(KC) rollout restart $$(printf 'deployment/cmpt756s2-%s ' $$versions)
-	tools/wait.sh $$(printf 'cmpt756s2-%s ' $$versions)
-
-## rollout-db: the same for db
-.PHONY: rollout-db
-rollout-db: answers
-	$(KC) rollout restart deployment/cmpt756db
-	tools/wait.sh cmpt756db
+.PHONY: $(SERVICES:%=rollout-%)
+$(SERVICES:%=rollout-%): rollout-%: answers
+	@names=$$(tools/deployments.sh $* | xargs)
+	$(KC) rollout restart deployment $$names
+	tools/wait.sh $$names
 
 ## ls: what runs in the namespace, its routes, and the ingress gateway
 .PHONY: ls
@@ -241,35 +225,20 @@ lsa: showcontext answers
 lsd: showcontext answers
 	@kubectl get pods --all-namespaces --output=jsonpath='{range .items[*]}{.metadata.name}{":\t"}{.spec.containers[*].image}{" "}{.spec.initContainers[*].image}{"\n"}{end}' | sort
 
-## log-s1: the latest lines of s1
-.PHONY: log-s1
-log-s1: answers
-	@$(KC) logs deployment/cmpt756s1 --container=cmpt756s1 --tail=100
+# One Deployment of a service: of s2 that of version S2_VER.
+deployment = deployment/cmpt756$(1)$(if $(filter s2,$(1)),-$(S2_VER))
 
+## log-%: the latest lines of %
 ## log-s2: the latest lines of s2, version S2_VER
-.PHONY: log-s2
-log-s2: answers
-	@$(KC) logs deployment/cmpt756s2-$(S2_VER) --container=cmpt756s2 --tail=100
+.PHONY: $(SERVICES:%=log-%)
+$(SERVICES:%=log-%): log-%: answers
+	@$(KC) logs $(call deployment,$*) --container=cmpt756$* --tail=100
 
-## log-db: the latest lines of db
-.PHONY: log-db
-log-db: answers
-	@$(KC) logs deployment/cmpt756db --container=cmpt756db --tail=100
-
-## shell-s1: a shell in a pod of s1
-.PHONY: shell-s1
-shell-s1: answers
-	@$(KC) exec -it deployment/cmpt756s1 --container=cmpt756s1 -- sh
-
+## shell-%: a shell in a pod of %
 ## shell-s2: a shell in a pod of s2, version S2_VER
-.PHONY: shell-s2
-shell-s2: answers
-	@$(KC) exec -it deployment/cmpt756s2-$(S2_VER) --container=cmpt756s2 -- sh
-
-## shell-db: a shell in a pod of db
-.PHONY: shell-db
-shell-db: answers
-	@$(KC) exec -it deployment/cmpt756db --container=cmpt756db -- sh
+.PHONY: $(SERVICES:%=shell-%)
+$(SERVICES:%=shell-%): shell-%: answers
+	@$(KC) exec -it $(call deployment,$*) --container=cmpt756$* -- sh
 
 ## health-off: take the probes away, to debug a pod that would be restarted; deploy brings them back
 .PHONY: health-off
@@ -277,10 +246,10 @@ health-off: answers
 	@no_probes() {
 		$(KC) patch deployment "$$1" --type=strategic --patch='{"spec":{"template":{"spec":{"containers":[{"name":"'"$$2"'","startupProbe":null,"readinessProbe":null,"livenessProbe":null}]}}}}'
 	}
-	versions=$$(tools/s2-versions.sh running)
-	no_probes cmpt756s1 cmpt756s1
-	for version in $$versions; do no_probes "cmpt756s2-$$version" cmpt756s2; done
-	no_probes cmpt756db cmpt756db
+	for name in $(SERVICES); do
+		deployments=$$(tools/deployments.sh $$name)
+		for deployment in $$deployments; do no_probes "$$deployment" "cmpt756$$name"; done
+	done
 
 ## showcontext: which cluster all this talks to
 .PHONY: showcontext

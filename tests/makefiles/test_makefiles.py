@@ -240,7 +240,7 @@ def test_autoscalers_only_where_cpu_is_measured_on_several_nodes(cluster: StandI
 
 def test_health_off_takes_all_three_probes_from_every_deployment(cluster: StandIns, checkout: Path) -> None:
     patches = [call for call in make(cluster, checkout, "health-off") if "patch" in call]
-    assert [call.split()[5] for call in patches] == ["cmpt756s1", "cmpt756s2-v1", "cmpt756s2-v2", "cmpt756db"]
+    assert [call.split()[5] for call in patches] == ["cmpt756db", "cmpt756s1", "cmpt756s2-v1", "cmpt756s2-v2"]
     assert all(call.count('Probe":null') == 3 for call in patches)
 
 
