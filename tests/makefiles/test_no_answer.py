@@ -13,13 +13,16 @@ import pytest
 
 from tests.aws import BROKEN
 from tests.conftest import ROOT, StandIns
+from tests.makefiles.test_makefiles import rules
 
 SILENT = {"help", "showcontext", "submission", "registry-login", "cri"}
 """Targets that do not ask the cluster, or not before they have a registry."""
-TARGETS = sorted(set(re.findall(r"^([a-z][a-z0-9-]*):(?!=)", (ROOT / "k8s.mak").read_text(), re.MULTILINE)) - SILENT)
+WRITTEN = set(re.findall(r"^([a-z][a-z0-9-]*):(?!=)", (ROOT / "k8s.mak").read_text(), re.MULTILINE))
+TARGETS = sorted((WRITTEN | rules("k8s.mak").keys()) - SILENT)
 WORDS = {
     "apply": ("cluster/s1-svc.yaml",),
     "canary": ("v2",),
+    "deployments": ("s2",),
     "gatling": ("1", "ReadMusicSim"),
     "image": ("build", "db"),
     "load-job": ("1", "ReadMusicSim", "1", "1m"),
