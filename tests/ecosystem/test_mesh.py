@@ -63,7 +63,8 @@ def test_istioctl(whole: Cluster, program: Path) -> None:
 def test_stern(whole: Cluster, program: Path) -> None:
     lines = whole.run(str(program), "-n", NAMESPACE, "cmpt756s1", "--no-follow", "--output=json").stdout.splitlines()
     found = [json.loads(line) for line in lines]
-    assert {entry["containerName"] for entry in found} == {"cmpt756s1", "istio-proxy"}
+    # An Envoy that has nothing to complain of says nothing.
+    assert {"cmpt756s1"} <= {entry["containerName"] for entry in found} <= {"cmpt756s1", "istio-proxy"}
     assert {entry["podName"] for entry in found} == {pod_of(whole, "cmpt756s1")}
     assert any("Booting worker" in entry["message"] for entry in found)
 
@@ -116,7 +117,7 @@ GRAPH = (
 
 @each("kiali")
 def test_kiali(whole: Cluster, program: Path, tmp_path: Path) -> None:
-    whole.run("curl", "-sf", "-H", f"Authorization: {whole.token}", whole.song_urls[0])  # some traffic to show
+    whole.run("curl", "-sf", "-H", f"Authorization: Bearer {whole.token}", whole.song_urls[0])  # some traffic to show
     until = time.monotonic() + WITHIN
     with kiali(whole, program, tmp_path) as api:
         names = {entry["name"] for entry in ask(f"{api}/namespaces", until)}
@@ -126,7 +127,7 @@ def test_kiali(whole: Cluster, program: Path, tmp_path: Path) -> None:
         assert {"cmpt756db", "cmpt756s1", "cmpt756s2-v1"} <= {entry["name"] for entry in workloads}
         assert all(entry["istioSidecar"] for entry in workloads if entry["gvk"]["Kind"] == "Deployment")
         services = ask(f"{api}/clusters/services?{lists}", until)["services"]
-        assert {entry["name"] for entry in services} == {"cmpt756db", "cmpt756s1", "cmpt756s2"}
+        assert {"cmpt756db", "cmpt756s1", "cmpt756s2"} <= {entry["name"] for entry in services}
         objects = ask(f"{api}/istio/config?validate=true", until)["resources"]
         routes = objects["networking.istio.io/v1, Kind=VirtualService"]
         assert {"cmpt756s1", "cmpt756s2"} <= {entry["metadata"]["name"] for entry in routes}
