@@ -244,7 +244,7 @@ def test_envoy_accepts_the_clusters_own_objects(proxy: Proxy, tmp_path: Path) ->
 
 def test_admission_takes_the_clusters_own_objects() -> None:
     found = [obj for obj in own_objects() if kind_of(obj) in SPECS]
-    assert {kind_of(obj) for obj in found} == set(SPECS) - {"PeerAuthentication", "AuthorizationPolicy", "RequestAuthentication"}
+    assert {kind_of(obj) for obj in found} == set(SPECS) - {"RequestAuthentication"}
     assert {str(error) for obj in found for error in check(obj)} == set()
 
 
