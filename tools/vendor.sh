@@ -25,7 +25,9 @@
 source "$(dirname "$0")/lib.sh"
 cd "$root"
 
-usage="usage: tools/vendor.sh $(basename -s .sh tools/clusters/*.sh | paste -sd '|') start|stop|up|down|ls|lscl|status|cd"
+vendors=(tools/clusters/*.sh)
+vendors=("${vendors[@]##*/}")
+usage="usage: tools/vendor.sh $(IFS='|' && echo "${vendors[*]%.sh}") start|stop|up|down|ls|lscl|status|cd"
 (($# == 2)) || die "$usage"
 vendor=$1 verb=$2
 [[ -e tools/clusters/$vendor.sh ]] || die "$usage"
