@@ -147,17 +147,18 @@ def write_certificate(settings: Settings, secrets: Secrets) -> None:
         "ca_file": secrets[AUTHORITIES]["validation_context"]["trusted_ca"],
     }
     for key, name in _CERTIFICATE_FILES.items():
-        path, content = settings.home / "prometheus" / CERTIFICATES / name, texts[key]["inline_string"].encode()
-        if not path.exists() or path.read_bytes() != content:
-            write_private(path, content)
+        _renew(settings.home / "prometheus" / CERTIFICATES / name, texts[key]["inline_string"].encode())
 
 
 def write_targets(settings: Settings, name: str, groups: Sequence[TargetGroup]) -> None:
     """Replace a file of targets (`sidecars.json`, `servicemonitors.json`) where it has changed."""
-    path = settings.home / "prometheus" / name
-    text = json.dumps(groups, indent=1)
-    if not path.exists() or path.read_text() != text:
-        write_private(path, text.encode())
+    _renew(settings.home / "prometheus" / name, json.dumps(groups, indent=1).encode())
+
+
+def _renew(path: Path, content: bytes) -> None:
+    """Replace a file where it has changed: whoever watches it is not disturbed for nothing."""
+    if not path.exists() or path.read_bytes() != content:
+        write_private(path, content)
 
 
 def fingerprint(argv: Sequence[str], *contents: bytes) -> str:

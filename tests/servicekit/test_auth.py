@@ -23,12 +23,18 @@ SECRET = "0123456789abcdef0123456789abcdef"
 TOKENS = Tokens(AuthConfig(SECRET, lifetime=60))
 
 
-@pytest.fixture
-def client() -> FlaskClient:
+def bare_app() -> Flask:
+    """An application that knows the tokens, and has no view yet."""
     app = Flask("test")
     app.config["MAX_CONTENT_LENGTH"] = 1000
     errors.install(app)
     auth.install(app, TOKENS)
+    return app
+
+
+@pytest.fixture
+def client() -> FlaskClient:
+    app = bare_app()
 
     @app.get("/")
     @token_required
@@ -96,10 +102,7 @@ def test_good_token_is_let_in(client: FlaskClient) -> None:
 
 
 def test_a_user_may_change_itself_and_an_operator_everybody() -> None:
-    app = Flask("test")
-    app.config["MAX_CONTENT_LENGTH"] = 1000
-    errors.install(app)
-    auth.install(app, TOKENS)
+    app = bare_app()
 
     @app.get("/<user_id>")
     @owner_required
