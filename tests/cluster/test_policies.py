@@ -45,6 +45,7 @@ def test_strict_and_nothing_by_default() -> None:
     (peers,) = of_kind("PeerAuthentication")
     assert peers["spec"] == {"mtls": {"mode": "STRICT"}}
     assert [obj["metadata"]["name"] for obj in POLICIES if obj["spec"] == {}] == ["allow-nothing"]
+    assert POLICIES[-1]["spec"] == {}, "what refuses everything is applied first, and refuses while the others come"
     assert all(rule["from"] and rule["to"] for rule in rules()), "a rule without one of them is for everybody or all"
     assert all("action" not in obj["spec"] for obj in POLICIES)
 
