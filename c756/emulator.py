@@ -23,6 +23,7 @@ def main() -> int:
             return code
     if home.find() is not Home.EMULATOR:
         raise Trouble("the emulator was applied, and the cluster does not have it: kubectl -n dynamodb get all")
+    secret.ensure_emulator_key()  # its pod waits for it
     if code := tables.main("init"):
         return code
     secret.deploy()

@@ -5,6 +5,8 @@ AWS is an answer, never a default: it is given only where a cluster has answered
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import re
 import subprocess
@@ -18,8 +20,11 @@ from threading import Thread
 from c756 import kubectl
 from c756.trouble import Trouble
 
+NAMESPACE, KEY_SECRET = "dynamodb", "dynamodb-key"
 EMULATOR_IN_CLUSTER = "http://dynamodb.dynamodb:8000"
 """cluster/dynamodb-emulator.yaml, as pods see it."""
+KEY = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+"""The variables in which clients of AWS look for what they sign with."""
 _FORWARDING = re.compile(r"Forwarding from (127\.0\.0\.1:[0-9]+) ")
 _PATIENCE = 60.0  # seconds
 
@@ -43,28 +48,39 @@ def find() -> Home:
 
 
 @contextmanager
-def way(home: Home) -> Iterator[str]:
-    """The URL under which this machine reaches the tables, for as long as the context lasts; empty at AWS.
+def way(home: Home) -> Iterator[dict[str, str]]:
+    """The environment by which this machine reaches the tables, for as long as the context lasts; at AWS: its own.
 
     Raises Trouble where an emulator cannot be reached.
     """
     if home is Home.POCKET:
-        yield _pockets()
+        yield pockets()
     elif home is Home.EMULATOR:
         with _forwarded() as url:
-            yield url
+            yield {**key(), "DYNAMODB_URL": url}
     else:
-        yield ""
+        # What this is in the environment belongs to another cluster.
+        yield {"DYNAMODB_URL": ""}
 
 
-def _pockets() -> str:
+def key() -> dict[str, str]:
+    """What the emulator in the cluster wants requests to be signed with. Raises Trouble."""
+    text = kubectl.ask("-n", NAMESPACE, "get", "secret", KEY_SECRET, "--ignore-not-found", "-o", "json")
+    if not text.strip():
+        raise Trouble("the emulator in the cluster has no key yet", "Bring it up to date: make -f k8s.mak emulator")
+    return {name: base64.b64decode(json.loads(text)["data"][name]).decode() for name in KEY}
+
+
+def pockets() -> dict[str, str]:
+    """Where pocket's emulator is, and its key. Raises Trouble."""
     done = subprocess.run(
         [sys.executable, "-m", "pocket", "env"], cwd=kubectl.ROOT, text=True, capture_output=True, check=False
     )
-    found = re.search(r"^DYNAMODB_URL=(\S+)$", done.stdout, re.MULTILINE)
-    if done.returncode != 0 or found is None:
-        raise Trouble(f"pocket does not say where its emulator is: {done.stderr.strip() or done.stdout}")
-    return found[1]
+    found = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    wanted = ("DYNAMODB_URL", *KEY)
+    if done.returncode != 0 or not found.keys() >= set(wanted):
+        raise Trouble(f"pocket does not say where its emulator is: {done.stderr.strip()}")
+    return {name: found[name] for name in wanted}
 
 
 @contextmanager

@@ -6,7 +6,8 @@ c756-auth       the key that signs tokens and the loader's credential: JWT_SECRE
 c756-aws        what the datastore signs its requests to DynamoDB with: from the usual AWS sources (environment,
                 profile, role). Brought up to date each time; absent where there are no credentials, or where the
                 datastore has a role of its own (DB_ROLE in config.mak, EKS), which its service account is told here.
-                An emulator takes any credentials; of the one in the cluster the datastore is told the address here.
+                Of an emulator its own key, and the address of the one in the cluster.
+dynamodb-key    that key, in the emulator's namespace: made once. Pocket's emulator has its key from pocket.
 grafana-admin   the password of Grafana's administrator, for tools/addons.py
 """
 
@@ -62,10 +63,23 @@ def aws() -> dict[str, str]:
     return {key: value for key, value in values.items() if value}
 
 
-def emulator(url: str = "") -> dict[str, str]:
-    """What c756-aws holds for an emulator of DynamoDB, at this URL unless its clients know where it is."""
-    values = {"AWS_ACCESS_KEY_ID": "emulator", "AWS_SECRET_ACCESS_KEY": "emulator"}
-    return {**values, "DYNAMODB_URL": url} if url else values
+def emulator() -> dict[str, str]:
+    """What c756-aws holds for the emulator in the cluster. Raises Trouble where that has no key."""
+    return {**home.key(), "DYNAMODB_URL": EMULATOR_IN_CLUSTER}
+
+
+def pocket() -> dict[str, str]:
+    """What c756-aws holds for pocket's emulator: its clients know where it is. Raises Trouble."""
+    return {name: value for name, value in home.pockets().items() if name in home.KEY}
+
+
+def ensure_emulator_key() -> None:
+    """Make the key of the emulator in the cluster, where there is none. Raises Trouble."""
+    found = kubectl.ask("-n", home.NAMESPACE, "get", "secret", home.KEY_SECRET, "-o", "name", "--ignore-not-found")
+    if not found.strip():
+        values = dict(zip(home.KEY, ("emulator", secrets.token_urlsafe(_BYTES)), strict=True))
+        piped = manifest(home.KEY_SECRET, values, home.NAMESPACE)
+        print(kubectl.ask("create", "-f", "-", piped=piped), end="")
 
 
 def grafana() -> dict[str, str]:
@@ -82,7 +96,7 @@ def deploy() -> None:
     if role and where is Home.AWS:
         _give_role(role)
         return
-    values = {Home.POCKET: emulator, Home.EMULATOR: lambda: emulator(EMULATOR_IN_CLUSTER), Home.AWS: aws}[where]()
+    values = {Home.POCKET: pocket, Home.EMULATOR: emulator, Home.AWS: aws}[where]()
     if values:
         kubectl.ask("apply", "--server-side", "--force-conflicts", "-f", "-", piped=manifest("c756-aws", values))
     else:

@@ -24,12 +24,8 @@ def main(action: str) -> int:
     if action == "clean" and where is Home.AWS and not _confirmed(env):
         print("nothing was deleted", file=sys.stderr)
         return 2
-    with home.way(where) as url:
-        # Empty at AWS: what DYNAMODB_URL is in the environment belongs to another cluster.
-        env["DYNAMODB_URL"] = url
-        if url:
-            # An emulator takes any.
-            env |= {"AWS_ACCESS_KEY_ID": "emulator", "AWS_SECRET_ACCESS_KEY": "emulator"}
+    with home.way(where) as found:
+        env |= found
         # Whoever types dynamodb-clean means an emulator's tables; those at AWS were asked for.
         words = [action, "--yes"] if action == "clean" else [action]
         return subprocess.run([sys.executable, "-m", "db.tables", *words], cwd=kubectl.ROOT, env=env).returncode

@@ -23,7 +23,6 @@ class DynamoConfig:
     attempts: int = 3  # how often one call is tried in all: throttling, 5xx, lost connections
     pool_size: int = 64
     client: str = "lean"  # one of CLIENTS
-    has_credentials: bool = False
 
     @classmethod
     def read(cls, env: Env) -> Self:
@@ -37,7 +36,6 @@ class DynamoConfig:
             attempts=env.integer("DYNAMODB_ATTEMPTS", 3, 1, 20),
             pool_size=env.integer("DYNAMODB_POOL_SIZE", 64, 1, 4096),
             client=env.choice("DYNAMODB_CLIENT", CLIENTS),
-            has_credentials=bool(env.text("AWS_ACCESS_KEY_ID")),
         )
 
     @classmethod

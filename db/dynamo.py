@@ -47,21 +47,14 @@ def item_client(config: DynamoConfig) -> LeanDynamo | DynamoDBClient:
     """A client for the operations on items: the lean one, unless boto3 is asked for or there is to be one try only."""
     if config.client == "boto3" or config.attempts == 1:
         return new_client(config)
-    session = _session(config)
+    session = Session()
     return LeanDynamo(config, new_client(replace(config, attempts=config.attempts - 1), session), session)
 
 
-def _session(config: DynamoConfig) -> Session:
-    # A session of its own: boto3's module-level one is shared by everybody.
-    session = Session()
-    if config.endpoint and not config.has_credentials:
-        session.set_credentials("emulator", "emulator")
-    return session
-
-
 def new_client(config: DynamoConfig, session: Session | None = None) -> DynamoDBClient:
-    """A client for AWS, or for the emulator at `config.endpoint` (which takes any credentials)."""
-    client: DynamoDBClient = boto3.session.Session(botocore_session=session or _session(config)).client(
+    """A client for AWS, or for the emulator at `config.endpoint`."""
+    # A session of its own: boto3's module-level one is shared by everybody.
+    client: DynamoDBClient = boto3.session.Session(botocore_session=session or Session()).client(
         "dynamodb",
         region_name=config.region,
         endpoint_url=config.endpoint or None,
@@ -89,7 +82,7 @@ def dynamo_errors(table: str) -> Iterator[None]:
     except (ReadTimeoutError, ConnectTimeoutError) as error:
         raise ServiceError(504, "DynamoDB did not answer in time") from error
     except NoCredentialsError as error:
-        raise ServiceError(503, "no AWS credentials: fill the Secret c756-aws, or set DYNAMODB_URL") from error
+        raise ServiceError(503, "no AWS credentials: fill the Secret c756-aws") from error
     except BotoCoreError as error:  # no connection, or an answer that is not DynamoDB's
         raise ServiceError(503, f"DynamoDB is not available: {type(error).__name__}") from error
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from pocket import backup, lifecycle, processes, supervisor
+from pocket import backup, credentials, lifecycle, processes, supervisor
 from pocket.images import DockerfileError, ImageStore
 from pocket.images import build as build_image
 from pocket.kubeconfig import KubeconfigError
@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         "status", _status, f"the parts of the cluster and their memory; exit code {_NOT_RUNNING} when it is stopped"
     )
     command("ls", _ls, "one line: name, state, API server, folder")
-    command("env", _env, "the addresses of what runs beside the cluster, as KEY=VALUE lines")
+    command("env", _env, "the addresses of what runs beside the cluster and what it asks for, as KEY=VALUE lines")
     build = command("build", _build, "make an image from a Dockerfile")
     build.add_argument("-t", "--tag", required=True, metavar="TAG", help="ghcr.io/OWNER/NAME:VERSION")
     build.add_argument("-f", "--file", type=Path, metavar="DOCKERFILE", help="default: CONTEXT/Dockerfile")
@@ -127,6 +127,8 @@ def _ls(settings: Settings, _: argparse.Namespace) -> int:
 
 def _env(settings: Settings, _: argparse.Namespace) -> int:
     print(f"DYNAMODB_URL={settings.emulator_url}")
+    for name, value in credentials.emulator_key(settings).items():
+        print(f"{name}={value}")
     print(f"PROMETHEUS_URL={settings.prometheus_url}")
     print(f"GATEWAY_URL=http://127.0.0.1:{settings.gateway_port}")
     return 0

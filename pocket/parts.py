@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from pocket import programs
+from pocket import credentials, programs
 from pocket.files import write_private
 from pocket.mesh import telemetry
 from pocket.mesh.identities import Secrets
@@ -52,15 +52,17 @@ class Part:
 
 
 def emulator(settings: Settings) -> Part:
-    """dynalite, with its tables in a folder of LevelDB files."""
+    """dynalite, with its tables in a folder of LevelDB files; it answers whoever has its key."""
     data = settings.home / "dynamodb"
     argv = [
         str(programs.node()), str(programs.dynalite()),
         "--host", "127.0.0.1", "--port", str(settings.emulator_port), "--path", str(data),
     ]  # fmt: skip
     folder = programs.dynalite().parent
-    sources = [(folder / name).read_bytes() for name in ("main.js", "package-lock.json")]
-    return Part("emulator", argv, settings.home, _environment(), settings.emulator_url, fingerprint(argv, *sources))
+    sources = [(folder / name).read_bytes() for name in ("main.js", "signature.js", "package-lock.json")]
+    key = credentials.emulator_key(settings)
+    made_of = fingerprint(argv, *sources, *(value.encode() for value in key.values()))
+    return Part("emulator", argv, settings.home, _environment() | key, settings.emulator_url, made_of)
 
 
 def prometheus(settings: Settings) -> Part:

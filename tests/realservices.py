@@ -28,6 +28,7 @@ NODE = Path(executable.ROOT_DIR) / "bin" / "node"  # the `node` of the venv is a
 SECRET = "a-secret-of-the-tests-with-more-than-32-bytes"
 LOADER_TOKEN = "the-loaders-credential-in-the-tests-0123456789"
 SUFFIX = "tests"
+EMULATOR_KEY = {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "the-emulators-key-in-the-tests"}
 
 
 CHAIN: pytest.StashKey[Chain] = pytest.StashKey()
@@ -130,15 +131,15 @@ class Emulator:
 
     @property
     def env(self) -> dict[str, str]:
-        """How db and its tools find it."""
-        return {"DYNAMODB_URL": self.url, "AWS_REGION": "us-west-2", "TABLE_SUFFIX": SUFFIX}
+        """How db and its tools find it, and what it wants of them."""
+        return {"DYNAMODB_URL": self.url, "AWS_REGION": "us-west-2", "TABLE_SUFFIX": SUFFIX, **EMULATOR_KEY}
 
     def start(self) -> None:
         self.folder.mkdir(exist_ok=True)
         script = ROOT / "dynamodb/main.js"
         assert (script.parent / "node_modules/dynalite").is_dir(), "run `npm ci --prefix dynamodb` (make setup)"
         argv = [str(NODE), str(script), "--port", str(self.port), "--path", str(self.folder / "data")]
-        self.process = Process(argv, ROOT, base_env(self.folder), self.folder / "log")
+        self.process = Process(argv, ROOT, base_env(self.folder) | EMULATOR_KEY, self.folder / "log")
         self.process.start()
         wait_for(lambda: answers(self.url), f"the emulator; it says: {self.process.output}")
 

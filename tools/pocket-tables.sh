@@ -5,7 +5,7 @@ cd "$root"
 
 state=$(python -m pocket ls)
 if [[ $state != *running* ]]; then exit; fi
-DYNAMODB_URL=$(python -m pocket env | sed -n 's/^DYNAMODB_URL=//p')
-# An emulator takes any key.
-export DYNAMODB_URL AWS_REGION=${REGION:?} AWS_ACCESS_KEY_ID=emulator AWS_SECRET_ACCESS_KEY=emulator
-python -m db.tables list
+said=$(python -m pocket env)
+set -a
+eval "$said"
+AWS_REGION=${REGION:?} python -m db.tables list

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from c756 import secret
 from tests.conftest import ROOT, StandIns
-from tests.realservices import Emulator
+from tests.realservices import EMULATOR_KEY, Emulator
 
 C756 = (".venv/bin/python", "-m", "c756")
 THERE = ("-n dynamodb get service dynamodb", "service/dynamodb\n")
 FORWARD = "port-forward service/dynamodb :8000"
+KEY = ("get secret dynamodb-key --ignore-not-found -o json", secret.manifest("dynamodb-key", EMULATOR_KEY, "dynamodb"))
 
 
 @pytest.fixture
@@ -27,6 +29,7 @@ def forwarded(standins: StandIns, checkout: Path, tmp_path: Path) -> Iterator[St
     emulator = Emulator(tmp_path / "emulator")
     emulator.start()
     standins.answer(FORWARD, f"Forwarding from 127.0.0.1:{emulator.port} -> 8000\n")
+    standins.answer(*KEY)
     yield standins
     assert emulator.stop() == 0
 
@@ -38,6 +41,10 @@ def built(checkout: Path) -> None:
     )
 
 
+def decoded(manifest: str) -> dict[str, str]:
+    return {key: base64.b64decode(value).decode() for key, value in json.loads(manifest)["data"].items()}
+
+
 def test_from_nothing_to_tables(forwarded: StandIns, checkout: Path) -> None:
     built(checkout)
     forwarded.answer(*THERE, after="apply -f -")
@@ -47,8 +54,12 @@ def test_from_nothing_to_tables(forwarded: StandIns, checkout: Path) -> None:
     applied = forwarded.stdin("apply -f -")[0]
     assert "image: ghcr.io/someone/cmpt756dynamodb:v1@sha256:0" in applied
     assert "Music-someone" in done.stdout
-    secret = json.loads(forwarded.stdin("apply --server-side")[0])
-    assert base64.b64decode(secret["data"]["DYNAMODB_URL"]) == b"http://dynamodb.dynamodb:8000"
+    own = decoded(forwarded.stdin("create -f -")[0])  # the key was not there
+    assert own.keys() == EMULATOR_KEY.keys()
+    assert len(own["AWS_SECRET_ACCESS_KEY"]) == 64
+    assert decoded(forwarded.stdin("apply --server-side")[0]) == {
+        **EMULATOR_KEY, "DYNAMODB_URL": "http://dynamodb.dynamodb:8000",
+    }  # fmt: skip
     order = [call for call in forwarded.calls if "rollout status" in call or "port-forward" in call]
     assert order == [
         "kubectl -n dynamodb rollout status deployment/dynamodb --timeout=180s",
@@ -74,10 +85,21 @@ def test_a_datastore_that_runs_already_has_to_be_told(forwarded: StandIns, check
 
 def test_no_way_to_the_emulator_is_an_error(standins: StandIns, checkout: Path) -> None:
     standins.answer(*THERE)
+    standins.answer(*KEY)
     standins.answer(FORWARD, "", code=1)
     done = standins.run(*C756, "tables", "list", cwd=checkout)
     assert done.returncode == 1
     assert "kubectl port-forward does not reach the emulator" in done.stderr
+
+
+def test_an_emulator_of_an_earlier_version_has_no_key(forwarded: StandIns, checkout: Path) -> None:
+    forwarded.answer(*THERE)
+    forwarded.answer(KEY[0], "")
+    for command in (("secrets",), ("tables", "list")):
+        done = forwarded.run(*C756, *command, cwd=checkout)
+        assert done.returncode == 1
+        assert "make -f k8s.mak emulator" in done.stderr
+    assert not any("--server-side" in call for call in forwarded.calls)
 
 
 def test_an_emulator_that_does_not_come_up_is_an_error(standins: StandIns, checkout: Path) -> None:

@@ -77,22 +77,26 @@ def test_on_pocket_the_role_means_nothing(standins: StandIns, checkout: Path) ->
     standins.answer("get secret c756-auth", "secret/c756-auth\n")
     standins.answer("config current-context", "pocket\n")
     (checkout / "pocket").mkdir()
-    (checkout / "pocket/__main__.py").write_text('print("DYNAMODB_URL=http://127.0.0.1:20001")\n')
+    said = f"DYNAMODB_URL=http://127.0.0.1:20001\nAWS_ACCESS_KEY_ID=pocket\nAWS_SECRET_ACCESS_KEY={GIVEN}"
+    (checkout / "pocket/__main__.py").write_text(f"print({said!r})\n")
     done = standins.run(*SECRETS, cwd=checkout, env={"DB_ROLE": "arn:aws:iam::123456789012:role/c756-db"})
     assert done.returncode == 0, done.stderr
     assert not any("annotate" in call for call in standins.calls)
-    assert decoded(standins.stdin("apply --server-side")[0]).keys() == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+    told = {"AWS_ACCESS_KEY_ID": "pocket", "AWS_SECRET_ACCESS_KEY": GIVEN}
+    assert decoded(standins.stdin("apply --server-side")[0]) == told
+    assert GIVEN not in "".join(standins.calls) + done.stdout + done.stderr
 
 
 def test_the_datastore_is_told_of_an_emulator_in_the_cluster(standins: StandIns, checkout: Path) -> None:
     standins.answer("get secret c756-auth", "secret/c756-auth\n")
     standins.answer("-n dynamodb get service dynamodb", "service/dynamodb\n")
+    own = {"AWS_ACCESS_KEY_ID": "emulator", "AWS_SECRET_ACCESS_KEY": "of-its-own"}
+    standins.answer("-n dynamodb get secret dynamodb-key", secret.manifest("dynamodb-key", own, "dynamodb"))
     keys = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": GIVEN, "DB_ROLE": "arn:aws:iam::1:role/x"}
     done = standins.run(*SECRETS, cwd=checkout, env=keys)
     assert done.returncode == 0, done.stderr
     told = decoded(standins.stdin("apply --server-side")[0])
-    assert told["DYNAMODB_URL"] == "http://dynamodb.dynamodb:8000"
-    assert GIVEN not in told.values(), "an emulator needs nobody's keys"
+    assert told == {**own, "DYNAMODB_URL": "http://dynamodb.dynamodb:8000"}, "and nobody's keys of AWS"
     assert not any("annotate" in call for call in standins.calls)
 
 

@@ -103,7 +103,8 @@ def test_tables_of_an_emulator_are_deleted_without_a_question(eks: StandIns, che
     eks.answer("config current-context", "pocket\n")
     eks.env["AWS_ENDPOINT_URL"] = "http://127.0.0.1:9"
     (checkout / "pocket").mkdir()
-    (checkout / "pocket/__main__.py").write_text(f'print("DYNAMODB_URL={aws.url}")\n')
+    said = f"DYNAMODB_URL={aws.url}\nAWS_ACCESS_KEY_ID=pocket\nAWS_SECRET_ACCESS_KEY=s"
+    (checkout / "pocket/__main__.py").write_text(f"print({said!r})\n")
     done = clean(eks, checkout, "")
     assert done.returncode == 0, done.stderr
     assert set(aws.tables) == {"Music-other"}

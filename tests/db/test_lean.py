@@ -39,6 +39,9 @@ ATTEMPTS = 3
 NOW = 1_800_000_000.0
 
 
+KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+
+
 @pytest.fixture
 def server() -> Iterator[Answering]:
     with answering() as state:
@@ -49,8 +52,10 @@ def server() -> Iterator[Answering]:
 @pytest.fixture(autouse=True)
 def no_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Neither this machine's credentials nor its settings."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_CA_BUNDLE"):
+    for name in ("AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
+    for name in KEYS:
+        monkeypatch.setenv(name, "tests")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -228,7 +233,9 @@ def test_credentials_that_end_are_renewed(
     )
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
     (tmp_path / "config").write_text(f"[default]\ncredential_process = {script}\n")
-    made = client(server, name, has_credentials=True)
+    for variable in KEYS:
+        monkeypatch.delenv(variable)
+    made = client(server, name)
     made.get_item(**KEY)
     made.get_item(**KEY)
     first, second = ((each["authorization"].split("/")[0], each["x-amz-security-token"]) for each in server.headers)
@@ -236,9 +243,11 @@ def test_credentials_that_end_are_renewed(
     assert second[0].removeprefix("AWS4-HMAC-SHA256 Credential=KEY") == second[1].removeprefix("T")
 
 
-def test_no_credentials_at_all(server: Answering, name: str) -> None:
+def test_no_credentials_at_all(server: Answering, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in KEYS:
+        monkeypatch.delenv(variable)
     with pytest.raises(NoCredentialsError):
-        client(server, name, has_credentials=True).get_item(**KEY)
+        client(server, name).get_item(**KEY)
     assert server.asked == []
 
 

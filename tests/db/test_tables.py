@@ -7,7 +7,6 @@ from pathlib import Path
 
 import boto3
 import pytest
-import requests
 
 from db.config import DynamoConfig
 from db.dynamo import new_client
@@ -89,21 +88,3 @@ def test_what_was_acknowledged_survives_kill_9(emulator: Emulator) -> None:
 
 def test_boto3_is_given_no_account_of_this_machine() -> None:
     assert boto3.DEFAULT_SESSION is None  # new_client makes a session of its own
-
-
-@pytest.mark.parametrize("method", ["POST", "OPTIONS", "GET"])
-def test_the_emulator_answers_no_web_page(emulator: Emulator, method: str) -> None:
-    """A browser says where a request is from; dynalite itself allows every origin."""
-    headers = {
-        "X-Amz-Target": "DynamoDB_20120810.ListTables",
-        "Content-Type": "application/x-amz-json-1.0",
-        "X-Amz-Date": "20260101T000000Z",
-        "Authorization": "AWS4-HMAC-SHA256 Credential=a/20260101/us-west-2/dynamodb/aws4_request, "
-        "SignedHeaders=host, Signature=a",
-    }
-    if method == "POST":
-        assert requests.post(emulator.url, "{}", headers=headers, timeout=10).json() == {"TableNames": []}
-    for origin in ("http://evil.example", emulator.url, "null"):
-        answer = requests.request(method, emulator.url, data="{}", headers={**headers, "Origin": origin}, timeout=10)
-        assert answer.status_code == 403
-        assert [name for name in answer.headers if name.lower().startswith("access-control")] == []

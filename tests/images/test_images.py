@@ -28,7 +28,7 @@ from graph.server import VENDOR
 from servicekit.auth import Tokens
 from servicekit.config import AuthConfig
 from tests.images.test_dockerfiles import FOLDERS, bases, instructions
-from tests.realservices import LOADER_TOKEN, ROOT, SECRET, Emulator, answers, free_port, wait_for
+from tests.realservices import EMULATOR_KEY, LOADER_TOKEN, ROOT, SECRET, Emulator, answers, free_port, wait_for
 
 DOCKER = os.environ.get("C756_DOCKER", "docker")
 SERVED = {
@@ -202,8 +202,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 
 
 def db_env(emulator: Emulator) -> dict[str, str]:
-    keys = {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "tests"}
-    return {"LOADER_TOKEN": LOADER_TOKEN, **keys, **emulator.env}
+    return {"LOADER_TOKEN": LOADER_TOKEN, **emulator.env}
 
 
 @pytest.fixture(scope="module")
@@ -310,7 +309,7 @@ def test_the_emulator_keeps_tables(record_testsuite_property: Record, tmp_path: 
         port = free_port()
         command = [word if word != "8000" else str(port) for word in json.loads(dict(instructions("dynamodb"))["CMD"])]
         options = ["--tmpfs", "/data:mode=1777"]  # cluster/dynamodb-emulator.yaml: the emptyDir at /data
-        return Container(build("dynamodb"), {}, options, command, port)
+        return Container(build("dynamodb"), EMULATOR_KEY, options, command, port)
 
     container = make()
     try:

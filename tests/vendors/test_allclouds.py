@@ -30,7 +30,7 @@ POCKET = '''import os, sys
 with open(os.environ["NOTES"], "a") as notes:
     print("pocket", *sys.argv[1:], file=notes)
 if "env" in sys.argv:
-    print("DYNAMODB_URL=http://127.0.0.1:1")
+    print("DYNAMODB_URL=http://127.0.0.1:1\\nAWS_ACCESS_KEY_ID=p\\nAWS_SECRET_ACCESS_KEY=p")
     sys.exit()
 print("NAME    STATE\\npocket  " + os.environ.get("POCKET", "stopped"))
 '''
