@@ -21,6 +21,7 @@ from pocket import backup, builtin, istiod, parts, supervisor, tls
 from pocket.admission import MeshAdmission
 from pocket.api.server import bootstrap_objects, make_app
 from pocket.controllers import Controllers
+from pocket.controllers.autoscaler import Autoscaler
 from pocket.kubelet import Kubelet
 from pocket.mesh.deliver import Delivery
 from pocket.mesh_sync import MeshSync
@@ -57,6 +58,7 @@ async def serve(settings: Settings) -> None:
             group.create_task(kubelet.run(mesh)),
             group.create_task(mesh.run()),
             group.create_task(Controllers(store, kubelet.pod_endpoints).run()),
+            group.create_task(Autoscaler(store, kubelet.usage).run()),
             group.create_task(supervisor.keep_running(settings, parts.emulator(settings))),
             group.create_task(supervisor.keep_running(settings, parts.prometheus(settings))),
             group.create_task(supervisor.rotate_logs(settings)),

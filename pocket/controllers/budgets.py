@@ -1,4 +1,4 @@
-"""The status of PodDisruptionBudgets, and of HorizontalPodAutoscalers, which scale nothing on pocket."""
+"""The status of PodDisruptionBudgets."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from pocket.controllers import common
 from pocket.objects import Obj, is_ready, labels_of, name_of, namespace_of
 from pocket.store import Store
 
-WATCHES = ("PodDisruptionBudget", "HorizontalPodAutoscaler", "Deployment", "Pod")
-
-_NO_SCALING = "pocket scales nothing by itself: look at `kubectl top pods` and use `kubectl scale`"
+WATCHES = ("PodDisruptionBudget", "Pod")
 
 
 def budget_status(budget: Obj, pods: Sequence[Obj], time: str) -> Obj:
@@ -44,41 +42,12 @@ def budget_status(budget: Obj, pods: Sequence[Obj], time: str) -> Obj:
     }
 
 
-def autoscaler_status(autoscaler: Obj, replicas: int | None, time: str) -> Obj:
-    """It says why it does nothing. Pure."""
-    conditions = (autoscaler.get("status") or {}).get("conditions") or []
-    found = replicas is not None
-    conditions = common.set_condition(
-        conditions,
-        "AbleToScale",
-        "True" if found else "False",
-        "SucceededGetScale" if found else "FailedGetScale",
-        "the HPA controller was able to get the target's current scale" if found else "the target is not there",
-        time,
-    )
-    conditions = common.set_condition(
-        conditions, "ScalingActive", "False", "ScalingDisabled", _NO_SCALING, time
-    )
-    return {
-        "observedGeneration": autoscaler["metadata"]["generation"],
-        "currentReplicas": replicas or 0,
-        "desiredReplicas": replicas or 0,
-        "conditions": conditions,
-    }
-
-
 def reconcile(store: Store) -> float | None:
-    """Write both kinds of status."""
+    """Write what has changed."""
     time = common.moment().strftime("%Y-%m-%dT%H:%M:%SZ")
     for budget in store.list("PodDisruptionBudget"):
         status = budget_status(budget, store.list("Pod", namespace_of(budget)), time)
         store.modify("PodDisruptionBudget", namespace_of(budget), name_of(budget), _Write(status))
-    for autoscaler in store.list("HorizontalPodAutoscaler"):
-        reference = autoscaler["spec"]["scaleTargetRef"]
-        target = store.find(reference["kind"], namespace_of(autoscaler), reference["name"])
-        replicas = int((target.get("status") or {}).get("replicas", 0)) if target else None
-        status = autoscaler_status(autoscaler, replicas, time)
-        store.modify("HorizontalPodAutoscaler", namespace_of(autoscaler), name_of(autoscaler), _Write(status))
     return None
 
 

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from pocket.kubelet import quantity
+from pocket import quantity
 from pocket.objects import Obj, annotations_of, labels_of, name_of, namespace_of, uid_of
 
 Find = Callable[[str, "str | None", str], "Obj | None"]

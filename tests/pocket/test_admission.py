@@ -16,11 +16,6 @@ def obj(kind: str, **spec: object) -> Obj:
     return {"apiVersion": "v1", "kind": kind, "metadata": {"name": "x", "namespace": "ns"}, "spec": spec}
 
 
-def test_an_autoscaler_is_told_that_it_scales_nothing() -> None:
-    told = strategy("HorizontalPodAutoscaler").warnings(obj("HorizontalPodAutoscaler"))
-    assert ["kubectl scale" in warning for warning in told] == [True]
-
-
 def test_a_cordon_of_the_only_node_says_what_it_means() -> None:
     told = strategy("Node").warnings(obj("Node", unschedulable=True))
     assert ["kubectl uncordon" in warning for warning in told] == [True]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pocket.controllers.budgets import autoscaler_status, budget_status
+from pocket.controllers.budgets import budget_status
 from pocket.objects import Obj
 from tests.pocket.controllers.kit import pod
 
@@ -32,13 +32,3 @@ def test_budgets(spec: Obj, desired: int, allowed: int) -> None:
 def test_what_is_not_ready_is_not_healthy() -> None:
     status = budget_status(budget(maxUnavailable=1), [pod(), pod(ready=False)], "T")
     assert (status["currentHealthy"], status["disruptionsAllowed"]) == (1, 0)
-
-
-def test_an_autoscaler_says_why_it_does_nothing() -> None:
-    status = autoscaler_status({"metadata": {"generation": 2}, "spec": {}}, 3, "T")
-    assert (status["currentReplicas"], status["desiredReplicas"]) == (3, 3)
-    active = next(entry for entry in status["conditions"] if entry["type"] == "ScalingActive")
-    assert active["status"] == "False"
-    assert "kubectl scale" in active["message"]
-    lost = autoscaler_status({"metadata": {"generation": 2}, "spec": {}}, None, "T")
-    assert lost["conditions"][0]["reason"] == "FailedGetScale"

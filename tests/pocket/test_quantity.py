@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from pocket.kubelet.quantity import divided, parse
+from pocket.quantity import divided, parse
 
 
 @pytest.mark.parametrize(
