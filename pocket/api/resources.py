@@ -13,11 +13,11 @@ from aiohttp import web
 from pocket.api import (
     decode,
     discovery,
+    disruptions,
     errors,
     paging,
     patch,
     protobuf,
-    reviews,
     scaling,
     selectors,
     strategic,
@@ -258,7 +258,7 @@ class Resources:
         pod_target = Target(target.kind, target.version, target.namespace, target.name)
         pod = self._registry.get(pod_target)
         budgets = self._registry.store.list("PodDisruptionBudget", target.namespace)
-        reviews.refuse_disruption(pod, budgets, self._registry.store.list("Pod", target.namespace))
+        disruptions.refuse(pod, budgets, self._registry.store.list("Pod", target.namespace))
         self._registry.delete(pod_target, _options_from(body.get("deleteOptions") or {}, request))
         return w.answer({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201)
 

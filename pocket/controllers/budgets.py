@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pocket.api.selectors import selector_matches
+from pocket.api import disruptions
 from pocket.controllers import common
-from pocket.objects import Obj, is_ready, labels_of, name_of, namespace_of
+from pocket.objects import Obj, name_of, namespace_of
 from pocket.store import Store
 
 WATCHES = ("PodDisruptionBudget", "Pod")
@@ -14,15 +14,8 @@ WATCHES = ("PodDisruptionBudget", "Pod")
 
 def budget_status(budget: Obj, pods: Sequence[Obj], time: str) -> Obj:
     """https://kubernetes.io/docs/tasks/run-application/configure-pdb/. Pure."""
-    spec = budget["spec"]
-    picked = [pod for pod in pods if common.is_active(pod) and selector_matches(spec.get("selector"), labels_of(pod))]
-    expected, healthy = len(picked), sum(map(is_ready, picked))
-    if spec.get("maxUnavailable") is not None:
-        desired = max(expected - common.share(spec["maxUnavailable"], expected, 0, up=True), 0)
-    else:
-        desired = common.share(spec.get("minAvailable"), expected, 1, up=True)
-    allowed = max(healthy - desired, 0) if expected else 0
-    enough = allowed > 0
+    found = disruptions.room(budget, pods)
+    enough = found.allowed > 0
     conditions = common.set_condition(
         (budget.get("status") or {}).get("conditions") or [],
         "DisruptionAllowed",
@@ -34,10 +27,10 @@ def budget_status(budget: Obj, pods: Sequence[Obj], time: str) -> Obj:
     conditions[-1]["observedGeneration"] = budget["metadata"]["generation"]
     return {
         "observedGeneration": budget["metadata"]["generation"],
-        "currentHealthy": healthy,
-        "desiredHealthy": desired,
-        "expectedPods": expected,
-        "disruptionsAllowed": allowed,
+        "currentHealthy": found.healthy,
+        "desiredHealthy": found.desired,
+        "expectedPods": found.expected,
+        "disruptionsAllowed": found.allowed,
         "conditions": conditions,
     }
 
