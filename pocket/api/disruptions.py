@@ -7,12 +7,16 @@ pkg/registry/core/pod/storage/eviction.go. Counted anew whenever somebody asks: 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pocket.api.errors import ApiError
 from pocket.api.selectors import selector_matches
-from pocket.objects import Obj, is_ready, labels_of, name_of
+from pocket.objects import Obj, is_ready, labels_of, name_of, owner_of, uid_of
+from pocket.store import Store
+
+Scales = Mapping[str, tuple[str, int]]
+"""By the uid of a pod's controller: the uid of the object that says how many there are to be, and the number."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +32,28 @@ class Room:
         return max(self.healthy - self.desired, 0) if self.expected else 0
 
 
-def room(budget: Obj, pods: Sequence[Obj]) -> Room:
+def scales(store: Store, namespace: str | None) -> Scales:
+    """Of the ReplicaSets of a namespace: their Deployment's number, or their own."""
+    numbers = {uid_of(entry): entry["spec"].get("replicas", 1) for entry in store.list("Deployment", namespace)}
+    found = {}
+    for entry in store.list("ReplicaSet", namespace):
+        above = str((owner_of(entry) or {}).get("uid"))
+        own = uid_of(entry), entry["spec"].get("replicas", 1)
+        found[uid_of(entry)] = (above, numbers[above]) if above in numbers else own
+    return found
+
+
+def room(budget: Obj, pods: Sequence[Obj], numbers: Scales) -> Room:
     """`pods`: those of its namespace. A budget that names no number allows nothing."""
     spec = budget.get("spec") or {}
-    chosen = [pod for pod in pods if _counts(pod) and selector_matches(spec.get("selector"), labels_of(pod))]
-    expected, healthy = len(chosen), sum(map(is_ready, chosen))
+    chosen = [pod for pod in pods if selector_matches(spec.get("selector"), labels_of(pod))]
+    healthy = sum(map(is_ready, chosen))
+    if isinstance(spec.get("minAvailable"), int):
+        return Room(len(chosen), healthy, spec["minAvailable"])
+    # As many as there are to be: who has just been evicted, and is not replaced yet, is missing.
+    owners = {str((owner_of(pod) or {}).get("uid")) for pod in chosen}
+    alone = [pod for pod in chosen if str((owner_of(pod) or {}).get("uid")) not in numbers and _counts(pod)]
+    expected = len(alone) + sum(dict(numbers[uid] for uid in owners & numbers.keys()).values())
     if spec.get("maxUnavailable") is not None:
         desired = max(expected - _count(spec["maxUnavailable"], expected), 0)
     elif spec.get("minAvailable") is not None:
@@ -53,7 +74,7 @@ def _count(value: int | str, whole: int) -> int:
     return value if isinstance(value, int) else math.ceil(int(value.rstrip("%")) * whole / 100)
 
 
-def refuse(pod: Obj, budgets: Sequence[Obj], pods: Sequence[Obj]) -> None:
+def refuse(pod: Obj, budgets: Sequence[Obj], pods: Sequence[Obj], numbers: Scales) -> None:
     """Raises ApiError where evicting a pod would break the budget that picks it (429), or several pick it (500)."""
     if not _counts(pod) or (pod.get("status") or {}).get("phase") == "Pending":
         return  # it serves nobody
@@ -64,7 +85,7 @@ def refuse(pod: Obj, budgets: Sequence[Obj], pods: Sequence[Obj]) -> None:
         why = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
         raise ApiError(500, "InternalError", why)
     (budget,) = picking
-    found = room(budget, pods)
+    found = room(budget, pods, numbers)
     if not is_ready(pod):
         if budget["spec"].get("unhealthyPodEvictionPolicy") == "AlwaysAllow":
             return

@@ -257,8 +257,9 @@ class Resources:
         body, _ = await _body_object(request, target)
         pod_target = Target(target.kind, target.version, target.namespace, target.name)
         pod = self._registry.get(pod_target)
-        budgets = self._registry.store.list("PodDisruptionBudget", target.namespace)
-        disruptions.refuse(pod, budgets, self._registry.store.list("Pod", target.namespace))
+        store, namespace = self._registry.store, target.namespace
+        budgets, pods = store.list("PodDisruptionBudget", namespace), store.list("Pod", namespace)
+        disruptions.refuse(pod, budgets, pods, disruptions.scales(store, namespace))
         self._registry.delete(pod_target, _options_from(body.get("deleteOptions") or {}, request))
         return w.answer({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201)
 

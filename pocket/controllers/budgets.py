@@ -9,12 +9,12 @@ from pocket.controllers import common
 from pocket.objects import Obj, name_of, namespace_of
 from pocket.store import Store
 
-WATCHES = ("PodDisruptionBudget", "Pod")
+WATCHES = ("PodDisruptionBudget", "Pod", "Deployment", "ReplicaSet")
 
 
-def budget_status(budget: Obj, pods: Sequence[Obj], time: str) -> Obj:
+def budget_status(budget: Obj, pods: Sequence[Obj], numbers: disruptions.Scales, time: str) -> Obj:
     """https://kubernetes.io/docs/tasks/run-application/configure-pdb/. Pure."""
-    found = disruptions.room(budget, pods)
+    found = disruptions.room(budget, pods, numbers)
     enough = found.allowed > 0
     conditions = common.set_condition(
         (budget.get("status") or {}).get("conditions") or [],
@@ -39,7 +39,8 @@ def reconcile(store: Store) -> float | None:
     """Write what has changed."""
     time = common.moment().strftime("%Y-%m-%dT%H:%M:%SZ")
     for budget in store.list("PodDisruptionBudget"):
-        status = budget_status(budget, store.list("Pod", namespace_of(budget)), time)
+        namespace = namespace_of(budget)
+        status = budget_status(budget, store.list("Pod", namespace), disruptions.scales(store, namespace), time)
         store.modify("PodDisruptionBudget", namespace_of(budget), name_of(budget), _Write(status))
     return None
 

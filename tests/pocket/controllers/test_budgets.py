@@ -23,12 +23,12 @@ def budget(**spec: Any) -> Obj:
     ],
 )
 def test_budgets(spec: Obj, desired: int, allowed: int) -> None:
-    status = budget_status(budget(**spec), [pod(), pod(), pod(), pod(labels={"app": "b"})], "T")
+    status = budget_status(budget(**spec), [pod(), pod(), pod(), pod(labels={"app": "b"})], {}, "T")
     assert (status["expectedPods"], status["currentHealthy"]) == (3, 3)
     assert (status["desiredHealthy"], status["disruptionsAllowed"]) == (desired, allowed)
     assert status["conditions"][0]["status"] == ("True" if allowed else "False")
 
 
 def test_what_is_not_ready_is_not_healthy() -> None:
-    status = budget_status(budget(maxUnavailable=1), [pod(), pod(ready=False)], "T")
+    status = budget_status(budget(maxUnavailable=1), [pod(), pod(ready=False)], {}, "T")
     assert (status["currentHealthy"], status["disruptionsAllowed"]) == (1, 0)
