@@ -56,7 +56,7 @@ deploy: namespace secrets
 	@versions=$$(tools/s2-versions.sh running | xargs)
 	graph=$$(tools/graph.sh | xargs)
 	tools/image.sh build $(PLAIN) $$(printf 's2-%s ' $$versions) $${graph:+graph}
-	tools/apply.sh $(COMMON_OBJECTS) cluster/service-gateway.yaml cluster/monitoring-virtualservice.yaml $(foreach name,$(SERVICES),$(call objects,$(name))) $$(printf 'cluster/s2-dpl-%s.yaml ' $$versions) $$graph
+	tools/apply.sh $(COMMON_OBJECTS) cluster/service-gateway.yaml $(foreach name,$(SERVICES),$(call objects,$(name))) $$(printf 'cluster/s2-dpl-%s.yaml ' $$versions) $$graph cluster/monitoring-virtualservice.yaml
 	tools/routes.sh
 	tools/wait.sh $(PLAIN:%=cmpt756%) $$(printf 'cmpt756s2-%s ' $$versions) $${graph:+istio-system/kiali}
 

@@ -12,7 +12,7 @@ from pocket.mesh.certificates import problem, terminates
 from pocket.mesh.delegates import delegations, is_delegate
 from pocket.mesh.matching import is_catch_all, route_match
 from pocket.mesh.model import Snapshot
-from pocket.mesh.names import MESH, ROOT_NAMESPACE, fqdn, host_matches
+from pocket.mesh.names import MESH, fqdn, host_matches
 from pocket.mesh.registry import MeshService, registry, target_port
 from pocket.mesh.view import bound_gateways
 from pocket.objects import Obj, kind_of, matches, name_of
@@ -25,12 +25,10 @@ def warnings(obj: Obj, snapshot: Snapshot) -> list[str]:
         "DestinationRule": _destination_rule,
         "Gateway": _gateway,
         "ServiceEntry": _service_entry,
-        "PeerAuthentication": _workload_policy,
         "AuthorizationPolicy": _authorization_policy,
-        "RequestAuthentication": _workload_policy,
         "ServiceMonitor": _service_monitor,
-    }[kind_of(obj)]
-    return list(dict.fromkeys(find(obj, snapshot)))
+    }.get(kind_of(obj))
+    return list(dict.fromkeys(find(obj, snapshot))) if find else []
 
 
 def _virtual_service(obj: Obj, snapshot: Snapshot) -> Iterator[str]:
@@ -256,21 +254,10 @@ def _service_entry(obj: Obj, snapshot: Snapshot) -> Iterator[str]:
             yield f'host "{host}" is a Service of the cluster, which goes before the ServiceEntry'
 
 
-def _workload_policy(obj: Obj, snapshot: Snapshot) -> Iterator[str]:
-    """A policy that selects workloads by labels that none has."""
-    labels = (obj["spec"].get("selector") or {}).get("matchLabels") or {}
-    namespace = obj["metadata"].get("namespace") or "default"
-    everywhere = namespace == ROOT_NAMESPACE
-    pods = (pod for pod in snapshot.endpoints if everywhere or pod.namespace == namespace)
-    if labels and not any(matches(labels, pod.labels) for pod in pods):
-        shown = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
-        yield f"spec.selector: no pod in {namespace} has the labels {shown} now"
-
-
 def _authorization_policy(obj: Obj, snapshot: Snapshot) -> Iterator[str]:
+    del snapshot
     if obj["spec"].get("action") == "AUDIT":
         yield "spec.action AUDIT has no effect: nobody here audits"
-    yield from _workload_policy(obj, snapshot)
 
 
 def _service_monitor(obj: Obj, snapshot: Snapshot) -> Iterator[str]:
