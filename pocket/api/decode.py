@@ -135,6 +135,26 @@ def _from_yaml(body: bytes) -> Any:
     return yaml.load(body, Loader=_Loader)  # noqa: S506 - a subclass of the safe loader
 
 
+def repeated(body: bytes) -> list[str]:
+    """The keys that YAML (or JSON, which is YAML) has twice in one mapping, as Go's library tells of them."""
+    found: list[str] = []
+
+    def look(node: yaml.Node | None) -> None:
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, value in node.value:
+                if key.value in seen:
+                    found.append(f'line {key.start_mark.line + 1}: key "{key.value}" already set in map')
+                seen.add(str(key.value))
+                look(value)
+        elif isinstance(node, yaml.SequenceNode):
+            for entry in node.value:
+                look(entry)
+
+    look(yaml.compose(body, Loader=yaml.CSafeLoader))
+    return found
+
+
 def join(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import platform
 import sys
 
@@ -87,6 +89,8 @@ def _resource(kind: Kind) -> list[Obj]:
         entry["shortNames"] = list(kind.short)
     if kind.categories:
         entry["categories"] = list(kind.categories)
+    if "create" in kind.verbs and "watch" in kind.verbs:
+        entry["storageVersionHash"] = _storage_version_hash(kind)
     entries = [entry]
     for name, subresource in kind.subresources.items():
         below: Obj = {
@@ -100,6 +104,13 @@ def _resource(kind: Kind) -> list[Obj]:
             below["group"], below["version"] = subresource.group, subresource.version
         entries.append(below)
     return entries
+
+
+def _storage_version_hash(kind: Kind) -> str:
+    """Tells clients when objects are stored in another version (k8s.io/apiserver's discovery.StorageVersionHash)."""
+    group, _, version = kind.stored_version.rpartition("/")
+    digest = hashlib.sha256(f"{group}/{version}/{kind.name}".encode()).digest()
+    return base64.b64encode(digest[:8]).decode()
 
 
 def aggregated(kinds: Catalog, core: bool) -> Obj:

@@ -88,7 +88,7 @@ class Documents:
             "swagger": "2.0",
             "info": _info(),
             "paths": paths,
-            "definitions": {name: _referring(entry) for name, entry in schemas.items()},
+            "definitions": {name: _referring(_without_unknown(entry)) for name, entry in schemas.items()},
         }
 
     def _paths(self, kind: Kind, version: str, schemas: Obj) -> Obj:
@@ -110,9 +110,9 @@ class Documents:
                 "responses": answer,
                 "x-kubernetes-action": action,
                 "x-kubernetes-group-version-kind": gvk,
-                "parameters": [dry_run, validation] if writes else [],
             }
             if writes:
+                found["parameters"] = [dry_run, validation]
                 found["requestBody"] = {"content": {"*/*": {"schema": reference}}}
             return found
 
@@ -152,17 +152,22 @@ class Documents:
         schemas[name] = {
             **source,
             "properties": {
-                "apiVersion": {"type": "string"},
-                "kind": {"type": "string"},
+                **kubernetes.type_meta(),
                 **(source.get("properties") or {}),
-                "metadata": {"allOf": [{"$ref": f"{_V3}{kubernetes.METADATA}"}]},
+                "metadata": {**_OF_METADATA, "allOf": [{"$ref": f"{_V3}{kubernetes.METADATA}"}]},
             },
             "x-kubernetes-group-version-kind": gvk,
         }
         return name
 
 
-_FORMAT = "3"  # raise it when the documents change form
+_FORMAT = "4"  # raise it when the documents change form
+
+
+_OF_METADATA = {
+    "description": "Standard object's metadata. More info: "
+    "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata"
+}
 
 
 def _info() -> Obj:
@@ -197,7 +202,7 @@ def _older(operation: Obj) -> Obj:
     body = (operation.get("requestBody") or {}).get("content", {}).get("*/*", {}).get("schema")
     parameters = [
         {key: value for key, value in entry.items() if key != "schema"} | entry["schema"]
-        for entry in operation["parameters"]
+        for entry in operation.get("parameters") or ()
     ]
     if body:
         parameters.append({"name": "body", "in": "body", "required": True, "schema": _referring(body)})
@@ -207,6 +212,13 @@ def _older(operation: Obj) -> Obj:
         "parameters": parameters,
         "responses": {"200": {"description": "OK", "schema": _referring(answer)}},
     }
+
+
+def _without_unknown(entry: Obj) -> Obj:
+    """Where a type has more fields than it names, OpenAPI v2 names none: old kubectls would know no others."""
+    if not entry.get("x-kubernetes-preserve-unknown-fields"):
+        return entry
+    return {key: value for key, value in entry.items() if key in ("type", "x-kubernetes-group-version-kind")}
 
 
 def _referring(value: Any) -> Any:

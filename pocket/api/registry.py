@@ -142,9 +142,17 @@ class Registry:
         _same_name(new, target)
         return self._update(target, old, new, options, warnings)
 
-    def apply(self, target: Target, applied: Obj, duplicates: list[str], options: WriteOptions) -> Result:
-        """Server-side apply: create the object, or merge `applied` in as its manager's fields. Raises ApiError."""
-        warnings = self._decode(target, applied, duplicates, options)
+    def apply(self, target: Target, applied: Obj, repeated: list[str], options: WriteOptions) -> Result:
+        """Server-side apply: create the object, or merge `applied` in as its manager's fields. Raises ApiError.
+
+        `repeated` says which keys are written twice (`decode.repeated`).
+        """
+        warnings = self._decode(target, applied, [], options, typed=True)
+        if repeated:
+            listed = "\n  ".join(["error converting YAML to JSON: yaml: unmarshal errors:", *repeated])
+            if options.validation == "Strict":
+                raise errors.bad_request(f"error strict decoding YAML: {listed}")
+            warnings += repeated if options.validation == "Warn" else []
         meta = applied["metadata"]
         meta.setdefault("name", target.name)
         _same_name(applied, target)
@@ -251,10 +259,13 @@ class Registry:
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _decode(self, target: Target, obj: Obj, duplicates: list[str], options: WriteOptions) -> list[str]:
+    def _decode(
+        self, target: Target, obj: Obj, duplicates: list[str], options: WriteOptions, *, typed: bool = False
+    ) -> list[str]:
         """Check that the body is an object of this kind with fields that exist; returns warnings. Raises ApiError.
 
-        Unknown fields are an error when the client asks for strict validation; otherwise they are dropped.
+        Unknown fields are an error when the client asks for strict validation; otherwise they are dropped. What is
+        `typed` (server-side apply) may have none, whatever the client asks for.
         """
         kind = target.kind
         if obj.setdefault("apiVersion", target.api_version) != target.api_version:
@@ -276,6 +287,8 @@ class Registry:
             by_path = [error.path for error in self.admission.check(stored(obj, kind)) if _is_unknown(error)]
         findings.unknown += [path for path in by_path if path not in findings.unknown]
         findings.duplicate = duplicates
+        if typed and findings.unknown:
+            raise _untyped(target, findings.unknown)
         if target.subresource != "status":
             self._refuse_namespace(target, obj)
         problems = findings.strict()
@@ -572,6 +585,14 @@ def _refuse_large(obj: Obj) -> None:
     if size > LARGEST:
         message = f"etcdserver: request is too large: the object has {size} bytes, and {LARGEST} at most are stored"
         raise ApiError(413, "RequestEntityTooLarge", message)
+
+
+def _untyped(target: Target, unknown: list[str]) -> ApiError:
+    """What server-side apply says of fields that the schema does not have, in the real server's words."""
+    told = [f".{path}: field not declared in schema" for path in unknown]
+    listed = told[0] if len(told) == 1 else "\n  ".join(["errors:", *told])
+    what = f"{target.namespace or ''}/{target.name}; {target.api_version}, Kind={target.kind.name}"
+    return ApiError(500, "", f"failed to create typed patch object ({what}): {listed}")
 
 
 def _is_unknown(error: FieldError) -> bool:

@@ -74,6 +74,8 @@ class Resources:
             self._registry.get(replace(target, subresource=""))
             problem = FieldError("spec.ephemeralContainers", _NO_DEBUGGING)
             raise errors.invalid(target.kind, target.name or "", [problem])
+        if target.subresource == "approval":  # of CertificateSigningRequests: a part of their status
+            target = replace(target, subresource="status")
         if target.subresource not in ("", "status", "ephemeralcontainers"):
             raise errors.method_not_allowed()
         match request.method, target.name is not None:
@@ -164,9 +166,11 @@ class Resources:
                 raise errors.bad_request(
                     "PatchOptions.meta.k8s.io is invalid: fieldManager: Required value: is required for apply patch"
                 )
-            obj, duplicates = decode.parse_object(await request.read(), "yaml")
+            body = await request.read()
+            obj, duplicates = decode.parse_object(body, "yaml")
+            repeated = decode.repeated(body) if duplicates else []
             return await self._write(
-                request, target, lambda options: self._registry.apply(target, copy.deepcopy(obj), duplicates, options)
+                request, target, lambda options: self._registry.apply(target, copy.deepcopy(obj), repeated, options)
             )
         change = await _change(request, target, self._struct(target))
         return await self._write(request, target, lambda options: self._registry.patch(target, change, options))

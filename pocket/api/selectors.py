@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pocket.api import errors
-from pocket.kinds import strategy
+from pocket.kinds import has_meaning, strategy
 from pocket.objects import Kind, Obj
+from pocket.schemas import kubernetes
 
 Operator = Literal["=", "!=", "in", "notin", "exists", "absent"]
 
@@ -19,6 +20,7 @@ class Requirement:
     key: str
     operator: Operator
     values: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()  # of a field: where its value may stand in a stored object
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         value = labels.get(self.key)
@@ -94,22 +96,32 @@ def parse_fields(selector: str, kind: Kind) -> tuple[Requirement, ...]:
         if match is None:
             raise errors.bad_request(f'invalid field selector: "{term}"; expected field=value')
         key, operator, value = match.groups()
-        if key not in (*_COMMON, *strategy(kind).fields, *kind.selectable):
+        if key not in (*_COMMON, *strategy(kind).fields, *kind.selectable) and not _kept_only(kind, key):
             raise errors.bad_request(f'field label not supported: "{key}"')
-        requirements.append(Requirement(key, "!=" if operator == "!=" else "=", (value,)))
+        paths = strategy(kind).aliases.get(key, (key,))
+        requirements.append(Requirement(key, "!=" if operator == "!=" else "=", (value,), paths))
     return tuple(requirements)
 
 
+def _kept_only(kind: Kind, path: str) -> bool:
+    """Is it a plain field of a kind that is only kept? Which of these a real server selects on, no document says."""
+    if kind.custom or has_meaning(kind):
+        return False
+    struct, kinds = kubernetes.of_kind(kind.group, kind.versions[0], kind.name), ("string", "integer", "boolean")
+    first, _, rest = path.partition(".")
+    below = struct.fields[first].struct if first in struct.fields and first != "metadata" else None
+    return below is not None and rest in below.fields and below.fields[rest].name in kinds
+
+
 def fields_match(requirements: tuple[Requirement, ...], obj: Obj) -> bool:
-    return all(requirement.matches({requirement.key: field(obj, requirement.key)}) for requirement in requirements)
+    return all(
+        requirement.matches({requirement.key: next(filter(None, (field(obj, path) for path in requirement.paths)), "")})
+        for requirement in requirements
+    )
 
 
 def field(obj: Obj, path: str) -> str:
     """The value of a selectable field as text; "" where it is absent."""
-    if path == "source":
-        return str((obj.get("source") or {}).get("component", ""))
-    if path == "status.successful":
-        path = "status.succeeded"
     value: object = obj
     for key in path.split("."):
         value = value.get(key) if isinstance(value, dict) else None

@@ -93,6 +93,7 @@ class _Server:
         try:
             if request.path not in _OPEN and not request.path.startswith(("/livez/", "/readyz/", "/healthz/")):
                 request["user"] = self._identity.user(request.headers)
+            w.refuse_timeout(request)
             return await handler(request)
         except errors.ApiError as error:
             return w.answer(error.status(), error.code)
@@ -115,7 +116,7 @@ class _Server:
                 return await self._review(request, target)
             return await self._resource(request, target)
         if not request.path.startswith(_OPEN):
-            self._authorize(request, Request(request.method.lower(), path=request.path))
+            self._authorize(request, _unserved(request))
         if request.method not in ("GET", "HEAD"):
             raise errors.page_not_found()
         return self._plain(request)
@@ -222,12 +223,30 @@ _VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH
 
 def _request_of(request: web.Request, target: Target) -> Request:
     """What rules are asked about."""
-    verb = _VERBS.get(request.method, request.method.lower())
-    if target.name is None or target.subresource == "":
-        if verb == "get" and w.flag(request, "watch"):
-            verb = "watch"
-        elif target.name is None:
-            verb = {"get": "list", "delete": "deletecollection"}.get(verb, verb)
     below = f"/{target.subresource}" if target.subresource else ""
-    kind = target.kind
-    return Request(verb, kind.group, f"{kind.plural}{below}", target.namespace or "", target.name or "")
+    kind, name = target.kind, target.name or ""
+    return Request(
+        _verb(request, name, below), kind.group, f"{kind.plural}{below}", target.namespace or "", name
+    )  # fmt: skip
+
+
+def _unserved(request: web.Request) -> Request:
+    """The same where no such kind is served: by the form of the path, a resource or not."""
+    match request.path.strip("/").split("/"):
+        case (["api", _, plural, *rest]) | (["apis", _, _, plural, *rest]) if plural:
+            group = request.path.split("/")[2] if request.path.startswith("/apis/") else ""
+            namespace = ""
+            if plural == "namespaces" and len(rest) > 1:
+                namespace, plural, *rest = rest
+            name, below = rest[0] if rest else "", "".join(f"/{step}" for step in rest[1:])
+            return Request(_verb(request, name, below), group, f"{plural}{below}", namespace, name)
+    return Request(request.method.lower(), path=request.path)
+
+
+def _verb(request: web.Request, name: str, below: str) -> str:
+    verb = _VERBS.get(request.method, request.method.lower())
+    if name and below:
+        return verb
+    if verb == "get" and w.flag(request, "watch"):
+        return "watch"
+    return verb if name else {"get": "list", "delete": "deletecollection"}.get(verb, verb)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -52,6 +53,17 @@ def number(request: web.Request, name: str) -> int | None:
     if not value.isascii() or not value.isdigit() or len(value) > 18:
         raise errors.bad_request(f'the query parameter {name} must be a whole number not below 0, not "{value}"')
     return int(value)
+
+
+_GO_DURATION = re.compile(r"[+-]?(0|((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+)")
+
+
+def refuse_timeout(request: web.Request) -> None:
+    """Raises ApiError 400 where the time that the client gives the request is none."""
+    value = request.query.get("timeout")
+    if value and not _GO_DURATION.fullmatch(value):
+        why = f'invalid timeout specified in the request URL - time: invalid duration "{value}"'
+        raise errors.bad_request(why)
 
 
 def dry_run(values: Iterable[str]) -> bool:

@@ -109,7 +109,7 @@ def _complete(definition: Obj, store: Store) -> None:
             "not all names are accepted" if taken else "the initial names have been accepted",
         ),
     )  # fmt: skip
-    before = {entry["type"]: entry for entry in status.get("conditions") or ()}
+    before = {entry.get("type", ""): entry for entry in status.get("conditions") or ()}
     conditions = [entry for name, entry in before.items() if name not in ("NamesAccepted", "Established")]
     for name, holds, reason, message in told:
         state = "True" if holds else "False"
@@ -129,7 +129,7 @@ def _deletion(definition: Obj, _: int | None, store: Store) -> Deletion:
     finalizers = definition["metadata"].setdefault("finalizers", [])
     if FINALIZER not in finalizers:
         finalizers.append(FINALIZER)
-    conditions = [entry for entry in definition["status"].get("conditions") or () if entry["type"] != "Terminating"]
+    conditions = [entry for entry in definition["status"].get("conditions") or () if entry.get("type") != "Terminating"]
     conditions.append(
         {
             "type": "Terminating", "status": "True", "reason": "InstanceDeletionInProgress",

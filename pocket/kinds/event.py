@@ -37,8 +37,14 @@ _RENAMED = {
 }  # fmt: skip
 
 
+_PARTS = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+_OBJECT = tuple(f"involvedObject.{part}" for part in _PARTS)
+_OBJECT_NEW = tuple(f"regarding.{part}" for part in _PARTS)
+
+
 def _from_stored(event: Obj, kind: Kind, _: str) -> Obj:
-    return event if not kind.group else {_RENAMED.get(name, name): value for name, value in event.items()}
+    shown = {**event, "metadata": {key: value for key, value in event["metadata"].items() if key != "generation"}}
+    return {_RENAMED.get(name, name): value for name, value in shown.items()} if kind.group else shown
 
 
 def _to_stored(event: Obj, kind: Kind) -> Obj:
@@ -60,19 +66,12 @@ STRATEGY = Strategy(
     to_stored=_to_stored,
     from_stored=_from_stored,
     watched=False,
-    fields=(
-        "involvedObject.kind",
-        "involvedObject.namespace",
-        "involvedObject.name",
-        "involvedObject.uid",
-        "involvedObject.apiVersion",
-        "involvedObject.resourceVersion",
-        "involvedObject.fieldPath",
-        "reason",
-        "reportingComponent",
-        "source",
-        "type",
-    ),
+    fields=(*_OBJECT, *_OBJECT_NEW, "reason", "reportingComponent", "reportingController", "source", "type"),
+    aliases={
+        **{new: (old,) for old, new in zip(_OBJECT, _OBJECT_NEW, strict=True)},
+        "source": ("source.component", "reportingComponent"),
+        "reportingController": ("reportingComponent",),
+    },
     columns=(
         Column("Last Seen", _event_last),
         Column("Type", at("type")),

@@ -102,6 +102,7 @@ def _prepare(job: Obj, old: Obj | None, _: Store) -> None:
 STRATEGY = Strategy(
     "Job",
     fields=("status.successful",),
+    aliases={"status.successful": ("status.succeeded",)},
     prepare=_prepare,
     defaults=_defaults,
     rules=_rules,

@@ -33,11 +33,12 @@ def furnish(store: Store, namespace: str) -> None:
     if store.find("ServiceAccount", namespace, "default") is None:
         meta = {"name": "default", "namespace": namespace}
         store.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta})
-    if store.find("ConfigMap", namespace, AUTHORITY) is None:
-        source = store.find("ConfigMap", "kube-system", AUTHORITY)
-        if source is not None:
-            meta = {"name": AUTHORITY, "namespace": namespace}
-            store.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": source["data"]})
+    source, own = (store.find("ConfigMap", place, AUTHORITY) for place in ("kube-system", namespace))
+    if source is not None and own is None:
+        meta = {"name": AUTHORITY, "namespace": namespace}
+        store.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": source["data"]})
+    elif source is not None and own is not None and own.get("data") != source["data"]:
+        store.update({**own, "data": source["data"]})
 
 
 def _deletion(namespace: Obj, _: int | None, __: Store) -> Deletion:

@@ -6,8 +6,8 @@ subresources and its fields come from upstream's schema, and a CustomResourceDef
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from pocket.api import names
@@ -71,6 +71,8 @@ class Strategy:
     """Of `kubectl get`; None: name and age."""
     fields: tuple[str, ...] = ()
     """What may be selected on, besides name and namespace (those of the real API server)."""
+    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Where the value of such a field stands in the stored object, if not under its name: the first that is there."""
     prepare: Callable[[Obj, Obj | None, Store], None] = _unprepared
     """What the server decides before defaults: new object, old one (None: it is created), store."""
     complete: Callable[[Obj, Store], None] = _complete

@@ -81,6 +81,8 @@ def pod_status(
         before = next((entry for entry in old.get("conditions") or () if entry["type"] == condition["type"]), None)
         same = before is not None and before["status"] == condition["status"]
         condition["lastTransitionTime"] = before["lastTransitionTime"] if before is not None and same else time
+    own = {condition["type"] for condition in conditions}
+    conditions += [entry for entry in old.get("conditions") or () if entry["type"] not in own]  # others set these
     status: dict[str, Any] = {
         "phase": phase,
         "conditions": conditions,

@@ -124,19 +124,44 @@ def _shown(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def problems(schema: Json, path: str) -> list[FieldError]:
-    """The rules in a schema that are no CEL."""
+def problems(schema: Json, path: str, *, embedded: bool = True) -> list[FieldError]:
+    """The rules in a schema that are no CEL, or name a field that it does not have.
+
+    `embedded`: it is that of a whole object, whose `apiVersion`, `kind` and `metadata` need no mention.
+    """
     found = []
+    embedded = embedded or bool(schema.get("x-kubernetes-embedded-resource"))
     for index, rule in enumerate(schema.get(_RULES) or ()):
-        if why := syntax(str(rule.get("rule", ""))):
+        text = str(rule.get("rule", ""))
+        if why := syntax(text) or _undefined(text, schema, embedded):
             here = f"{path}.{_RULES}[{index}].rule"
             found.append(FieldError(here, f'Invalid value: "{rule.get("rule", "")}": compilation failed: {why}'))
     for name, below in (schema.get("properties") or {}).items():
-        found += problems(below, f"{path}.properties[{name}]")
+        found += problems(below, f"{path}.properties[{name}]", embedded=False)
     for field in ("items", "additionalProperties"):
         if isinstance(schema.get(field), dict):
-            found += problems(schema[field], f"{path}.{field}")
+            found += problems(schema[field], f"{path}.{field}", embedded=False)
     return found
+
+
+_QUOTED = re.compile(r"""[rR]?("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')""")
+_SELECTION = re.compile(r"(?<![\w.])(?:self|oldSelf)((?:\.\w+\b(?!\s*\())+)")
+
+
+def _undefined(text: str, schema: Json, embedded: bool) -> str:
+    """What is wrong with the fields that a rule selects from `self`, as far as the schema names fields."""
+    for match in _SELECTION.finditer(_QUOTED.sub("''", text)):
+        place: Json = schema
+        for name in match.group(1).split(".")[1:]:
+            known = place.get("properties")
+            if not known or "__" in name or place.get("x-kubernetes-preserve-unknown-fields"):
+                break  # a map, a name in its escaped form, or more than is named
+            if embedded and place is schema and name in ("apiVersion", "kind", "metadata"):
+                break
+            if name not in known:
+                return f"undefined field '{name}'"
+            place = known[name]
+    return ""
 
 
 # -- the library -------------------------------------------------------------------------------------------------------

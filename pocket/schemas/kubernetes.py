@@ -115,4 +115,10 @@ def of_kind(group: str, version: str, kind: str) -> Struct:
     return struct(name_of(group, version, kind))
 
 
+def type_meta() -> dict[str, Any]:
+    """The fields `apiVersion` and `kind`, with their descriptions."""
+    fields = source(f"{_META}.Status")["properties"]
+    return {name: fields[name] for name in ("apiVersion", "kind")}
+
+
 METADATA = f"{_META}.ObjectMeta"

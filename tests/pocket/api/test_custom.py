@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import copy
+import gzip
+import hashlib
 import json
 from typing import Any
 
 import pytest
 import yaml
 
+from pocket.api.catalog import Catalog
+from pocket.api.openapi import Documents
 from pocket.controllers import namespace as namespaces
 from pocket.objects import Obj
 from tests.pocket.api.live import Cluster
@@ -277,3 +282,67 @@ def test_a_default_that_comes_later_is_read(cluster: Cluster) -> None:
     assert cluster.request("GET", f"{path}/w").json["spec"]["later"] == "now"
     assert cluster.request("GET", path).json["items"][0]["spec"]["later"] == "now"
     assert "later" not in cluster.get("Widget.example.com", "default", "w")["spec"]  # until somebody writes it
+
+
+@pytest.mark.parametrize(
+    ("rule", "missing"),
+    [
+        ("self.z == 1", "z"),
+        ("has(self.parts) && self.parts.all(p, p.weight > self.weight)", "weight"),
+        ("self.limit == oldSelf.limits", "limits"),
+        ("self.size > 0 && 'self.z' != \"self.y\"", ""),
+        ("self.parts.size() == 0 || self.free.anything == 1", ""),
+    ],
+)
+def test_a_rule_that_names_what_the_schema_does_not_have(cluster: Cluster, rule: str, missing: str) -> None:
+    made = definition()
+    made["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["x-kubernetes-validations"] = [
+        {"rule": rule}
+    ]
+    answer = cluster.request("POST", CRDS, made)
+    assert answer.status == (422 if missing else 201), answer.json
+    assert not missing or f"undefined field '{missing}'" in answer.json["message"]
+
+
+def test_a_condition_without_a_type(cluster: Cluster) -> None:
+    cluster.request("POST", CRDS, definition())
+    change = {"status": {"conditions": [{"message": "from protobuf, which leaves out what is empty"}]}}
+    path = f"{CRDS}/{definition()['metadata']['name']}/status"
+    answer = cluster.request("PATCH", path, change, content_type=MERGE)
+    assert answer.status == 200, answer.json
+    kinds = [entry.get("type") for entry in answer.json["status"]["conditions"]]
+    assert kinds == [None, "NamesAccepted", "Established"]
+
+
+def test_openapi_of_a_definition_that_keeps_what_it_does_not_name(cluster: Cluster) -> None:
+    made = definition()
+    schema = made["spec"]["versions"][0]["schema"]
+    name = f"com.example.v1.{made['spec']['names']['kind']}"
+
+    def documents() -> tuple[Obj, Obj]:
+        all_of_them = Documents(Catalog(cluster.store))
+        third = json.loads(gzip.decompress(all_of_them.v3("apis/example.com/v1") or b""))
+        return json.loads(gzip.decompress(all_of_them.v2()))["definitions"][name], third
+
+    cluster.request("POST", CRDS, made)
+    second, third = cluster.call(documents)
+    described = third["components"]["schemas"][name]["properties"]
+    assert described["apiVersion"]["description"].startswith("APIVersion defines")
+    assert described["metadata"]["description"].startswith("Standard object's metadata")
+    assert second["properties"]["spec"]["properties"]["size"]["type"] == "integer"
+    reads = third["paths"]["/apis/example.com/v1/widgets"]["get"]
+    assert "parameters" not in reads, "an empty list does not survive a client that reads and writes the document"
+
+    schema["openAPIV3Schema"] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    made["metadata"]["resourceVersion"] = ""
+    assert cluster.request("PUT", f"{CRDS}/{made['metadata']['name']}", made).status == 200
+    second, _ = cluster.call(documents)
+    assert set(second) == {"type", "x-kubernetes-group-version-kind"}
+
+
+def test_the_hash_of_the_stored_version(cluster: Cluster) -> None:
+    cluster.request("POST", CRDS, definition())
+    entries = {entry["name"]: entry for entry in cluster.request("GET", "/apis/example.com/v1").json["resources"]}
+    wanted = base64.b64encode(hashlib.sha256(b"example.com/v1/Widget").digest()[:8]).decode()
+    assert entries["widgets"]["storageVersionHash"] == wanted
+    assert "storageVersionHash" not in entries["widgets/status"]

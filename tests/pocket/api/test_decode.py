@@ -113,3 +113,9 @@ def test_prune_takes_fields_out() -> None:
     obj = {"spec": {"a": 1, "list": [{"x": 1}, {"x": 2, "y": 3}]}}
     decode.prune(obj, ["spec.a", "spec.list[1].x", "spec.missing.deep"])
     assert obj == {"spec": {"list": [{"x": 1}, {"y": 3}]}}
+
+
+def test_keys_that_are_written_twice_are_told_by_their_lines() -> None:
+    body = b"spec:\n  foo: 1\n  list:\n  - {a: 1, b: 2, a: 3}\n  foo: 2\nother: {foo: 1}\n"
+    assert decode.repeated(body) == ['line 4: key "a" already set in map', 'line 5: key "foo" already set in map']
+    assert decode.repeated(b'{"x": {"y": 1, "y": 2}}') == ['line 1: key "y" already set in map']

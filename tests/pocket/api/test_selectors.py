@@ -5,6 +5,7 @@ import pytest
 from pocket.api import selectors
 from pocket.api.errors import ApiError
 from pocket.objects import Obj
+from pocket.schemas.kubernetes import kinds
 from tests.pocket.api.known import KINDS
 
 LABELS = {"app": "db", "version": "v1", "tier": ""}
@@ -79,3 +80,25 @@ def test_a_field_that_cannot_be_selected_on_is_refused_by_name() -> None:
 def test_event_source_is_its_component() -> None:
     terms = selectors.parse_fields("source=kubelet", KINDS["Event"])
     assert selectors.fields_match(terms, {"metadata": {}, "source": {"component": "kubelet"}})
+
+
+def test_a_field_that_stands_elsewhere_in_the_stored_object() -> None:
+    event = {"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e"}, "reportingComponent": "tester"}
+    for asked in ("source=tester", "reportingController=tester", "reportingComponent=tester"):
+        selects = selectors.predicate(KINDS["Event"], "", asked)
+        assert selects is not None, asked
+        assert selects(event), asked
+    other = selectors.predicate(KINDS["Event"], "", "source=tester")
+    assert other is not None
+    assert not other({**event, "source": {"component": "other"}})
+
+
+def test_plain_fields_of_kinds_that_are_only_kept_can_be_selected() -> None:
+    requests = next(kind for kind in kinds() if kind.name == "CertificateSigningRequest")
+    selects = selectors.predicate(requests, "", "spec.signerName=a/b")
+    assert selects is not None
+    head = {"apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest", "metadata": {"name": "r"}}
+    assert selects({**head, "spec": {"signerName": "a/b"}})
+    assert not selects({**head, "spec": {"signerName": "a/c"}})
+    with pytest.raises(ApiError, match="field label not supported"):
+        selectors.predicate(requests, "", "spec.nothing=a")

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from pocket.controllers import namespace as namespaces
+from pocket.kinds.namespace import AUTHORITY
 from pocket.objects import Obj
 from tests.pocket.api.known import KINDS
 from tests.pocket.api.live import Cluster
@@ -367,3 +369,60 @@ def test_every_kind_can_be_listed_in_every_form(cluster: Cluster) -> None:
             prefix = f"/apis/{kind.group}/{version}" if kind.group else f"/api/{version}"
             for accept in ("application/json", TABLE):
                 assert cluster.request("GET", f"{prefix}/{kind.plural}", accept=accept).status == 200
+
+
+def test_server_side_apply_takes_no_unknown_field_whatever_is_asked_for(cluster: Cluster) -> None:
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "dota": {}, "other": 1}
+    for validation in ("Strict", "Warn", "Ignore"):
+        path = f"{MAPS}/a?fieldManager=me&fieldValidation={validation}"
+        refused = cluster.request("PATCH", path, body, content_type="application/apply-patch+yaml")
+        assert refused.status == 500
+        assert refused.json["message"] == (
+            "failed to create typed patch object (default/a; v1, Kind=ConfigMap): errors:\n"
+            "  .dota: field not declared in schema\n  .other: field not declared in schema"
+        )
+
+
+def test_server_side_apply_names_the_line_of_a_key_that_is_there_twice(cluster: Cluster) -> None:
+    body = b"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  x: '1'\n  x: '2'\n"
+    asked = {"content_type": "application/apply-patch+yaml"}
+    strict = cluster.request("PATCH", f"{MAPS}/a?fieldManager=me&fieldValidation=Strict", body, **asked)
+    assert strict.status == 400
+    assert 'yaml: unmarshal errors:\n  line 7: key "x" already set in map' in strict.json["message"]
+    warned = cluster.request("PATCH", f"{MAPS}/a?fieldManager=me", body, **asked)
+    assert (warned.status, warned.json["data"]) == (201, {"x": "2"})
+    assert "line 7" in warned.warnings[0]
+
+
+def test_a_time_limit_that_is_none(cluster: Cluster) -> None:
+    assert cluster.request("GET", "/version?timeout=1m30s").status == 200
+    refused = cluster.request("GET", "/version?timeout=soon")
+    assert refused.status == 400
+    assert refused.json["message"].startswith("invalid timeout specified in the request URL")
+
+
+def test_a_version_that_is_not_served_is_not_found_by_those_who_may_use_the_kind(cluster: Cluster) -> None:
+    path = "/apis/authentication.k8s.io/v1alpha1/selfsubjectreviews"
+    assert "could not find" in cluster.kubectl("create", "--raw", path, "-f", "-", "--as=jane", stdin="{}", fails=True)
+    other = "/apis/apps/v9/namespaces/default/deployments"
+    said = cluster.kubectl("get", "--raw", other, "--as=jane", fails=True)
+    assert 'deployments.apps is forbidden: User "jane" cannot list resource' in said
+
+
+def test_the_authoritys_certificate_is_put_back(cluster: Cluster) -> None:
+    before = cluster.get("ConfigMap", "default", AUTHORITY)["data"]
+    changed = {"metadata": {"name": AUTHORITY}, "data": {"ca.crt": ""}}
+    assert cluster.request("PUT", f"{MAPS}/{AUTHORITY}", changed).status == 200
+    cluster.call(namespaces.reconcile, cluster.store)
+    assert cluster.get("ConfigMap", "default", AUTHORITY)["data"] == before
+
+
+def test_a_signing_request_is_approved(cluster: Cluster) -> None:
+    path = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+    spec = {"request": "YQ==", "signerName": "a.b/c", "usages": ["client auth"]}
+    assert cluster.request("POST", path, {"metadata": {"name": "r"}, "spec": spec}).status == 201
+    now = "2026-11-29T07:00:00Z"
+    condition = {"type": "Approved", "status": "True", "reason": "R", "message": "m", "lastUpdateTime": now}
+    change = {"status": {"conditions": [condition]}}
+    done = cluster.request("PATCH", f"{path}/r/approval", change, content_type="application/merge-patch+json")
+    assert done.json["status"]["conditions"][0]["type"] == "Approved"

@@ -78,3 +78,11 @@ def test_image_and_digest() -> None:
 )
 def test_quality_of_service(resources: Obj, quality: str) -> None:
     assert qos_class({"spec": {"containers": [{"resources": resources}]}}) == quality
+
+
+def test_conditions_that_others_set_stay() -> None:
+    theirs = {"type": "example.com/Checked", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    pod = {"spec": {"containers": [{"name": "web", "image": "x:1"}]}, "status": {"conditions": [theirs]}}
+    time = "2026-01-02T00:00:00Z"
+    made = pod_status(pod, init=[], containers=[], initialized=True, ready=False, phase=None, time=time)
+    assert theirs in made["conditions"]
