@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 
 from graph.kubernetes import Kubernetes
 
 
 def prometheus(api: Kubernetes, namespace: str) -> str | None:
-    """The address behind the Service `prometheus` of a namespace, if it can be reached from here; None otherwise.
+    """Where the Service `prometheus` of a namespace is reached from here; None where nothing stands behind it.
 
-    From inside a cluster every pod can be reached; from outside only what stands on this machine.
+    From inside a cluster every pod can be reached; from outside the API server passes on what it is asked.
     """
     found = api.get(f"/api/v1/namespaces/{namespace}/endpoints/prometheus") or {}
     for subset in found.get("subsets") or ():
         for address in subset.get("addresses") or ():
             for port in subset.get("ports") or ():
-                if reachable(str(address["ip"])):
+                if "KUBERNETES_SERVICE_HOST" in os.environ:
                     return f"http://{address['ip']}:{port['port']}"
+                # By the port's name: its number is the Service's there, and the pod's here.
+                service = f"http:prometheus:{port.get('name', '')}".rstrip(":")
+                return f"{api.access.server}/api/v1/namespaces/{namespace}/services/{service}/proxy"
     return None
-
-
-def reachable(address: str) -> bool:
-    return ipaddress.ip_address(address).is_loopback or "KUBERNETES_SERVICE_HOST" in os.environ

@@ -28,18 +28,24 @@ class Kubernetes:
     def __init__(self, access: Access, timeout: float = 5.0, connections: int = 16) -> None:
         self.access = access
         self._timeout = timeout
-        self._session = http.session(access.server, connections)
-        self._session.verify = access.ca
-        self._session.cert = access.client_certificate
-        if access.proxy:
-            self._session.proxies = {"http": access.proxy, "https": access.proxy}
+        self._session = self.session(connections)
         self._token: tuple[float, str | None] = (0.0, access.token)
+
+    def session(self, connections: int) -> requests.Session:
+        """A new one, which shows the server who asks."""
+        made = http.session(self.access.server, connections)
+        made.verify = self.access.ca
+        made.cert = self.access.client_certificate
+        if self.access.proxy:
+            made.proxies = {"http": self.access.proxy, "https": self.access.proxy}
+        made.auth = self._sign
+        return made
 
     def get(self, path: str) -> dict[str, Any] | None:
         """The object at a path; None if the server has no such path."""
         try:
             answer = self._session.get(
-                self.access.server + path, timeout=self._timeout, headers=self._headers(), allow_redirects=False
+                self.access.server + path, timeout=self._timeout, allow_redirects=False
             )
         except requests.RequestException as error:
             raise unreachable(
@@ -115,7 +121,7 @@ class Kubernetes:
             api_gateways=tuple(found["api gateways"]),
         )
 
-    def _headers(self) -> dict[str, str]:
+    def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         read_at, token = self._token
         if self.access.token_file and (not token or time.monotonic() - read_at > _TOKEN_SECONDS):
             try:
@@ -123,7 +129,9 @@ class Kubernetes:
             except OSError as error:
                 raise unreachable(f"The token {self.access.token_file} cannot be read: {error}.", "") from error
             self._token = (time.monotonic(), token)
-        return {"Authorization": f"Bearer {token}"} if token else {}
+        if token:
+            request.headers["Authorization"] = f"Bearer {token}"
+        return request
 
 
 def connect(url: str | None, timeout: float, connections: int) -> Kubernetes:

@@ -23,13 +23,19 @@ class Prometheus:
     """
 
     def __init__(
-        self, url: str | None, timeout: float = 15.0, connections: int = 16, unknown: Advice | None = None
+        self,
+        url: str | None,
+        timeout: float = 15.0,
+        connections: int = 16,
+        unknown: Advice | None = None,
+        session: requests.Session | None = None,
     ) -> None:
-        """`unknown`: why there is no url."""
+        """`unknown`: why there is no url. `session`: where the way to it wants to know who asks."""
         self.url = url
+        self._where = re.sub("//[^/@]*@", "//", url or "")  # a password is nothing to show
         self._unknown = unknown or Advice("prometheusUnreachable", "There is no address.", FIND_PROMETHEUS)
         self._timeout = timeout
-        self._session = http.session(url or "", connections)
+        self._session = session or http.session(url or "", connections)
 
     def query(self, promql: str, at: float) -> list[Row]:
         """The value of an expression at one time; series whose value is not a number are left out."""
@@ -85,18 +91,18 @@ class Prometheus:
             raise GraphError(
                 504,
                 "prometheusTimeout",
-                f"Prometheus at {self.url} did not answer within {took:.0f} s.",
+                f"Prometheus at {self._where} did not answer within {took:.0f} s.",
                 "Choose a shorter window, or look whether its machine is overloaded.",
             ) from error
         except requests.RequestException as error:
             raise GraphError(
                 503,
                 "prometheusUnreachable",
-                f"Prometheus at {self.url} cannot be reached: {_cause(error)}.",
+                f"Prometheus at {self._where} cannot be reached: {_cause(error)}.",
                 "Is it running? On pocket: make -f pocket.mak status; elsewhere: kubectl -n istio-system get pods. "
                 "If it is somewhere else, set PROMETHEUS_URL.",
             ) from error
-        return _data(answer, self.url)
+        return _data(answer, self._where)
 
 
 def _series(data: Mapping[str, Any]) -> list[Series]:

@@ -47,24 +47,29 @@ class Servers:
 
     def prometheus(self) -> Prometheus:
         if self._prometheus is None:
-            url, why = self.settings.prometheus_url, None
-            if not url:
-                url, why = self._discover()
-            made = Prometheus(url, self.settings.prometheus_timeout, self.settings.threads, why)
-            if url is None:
+            url = self.settings.prometheus_url
+            made = self._made(url) if url else self._discover()
+            if made.url is None:
                 return made  # it says itself that it knows no address; the next request looks again
             self._prometheus = made
         return self._prometheus
 
-    def _discover(self) -> tuple[str | None, Advice | None]:
-        """The address, or why there is none."""
+    def _made(self, url: str | None, **more: Any) -> Prometheus:
+        return Prometheus(url, self.settings.prometheus_timeout, self.settings.threads, **more)
+
+    def _discover(self) -> Prometheus:
+        """The one of the cluster, or one that says why there is none."""
         try:
-            url = discover.prometheus(self.kubernetes(), self.settings.istio_namespace)
+            api = self.kubernetes()
+            url = discover.prometheus(api, self.settings.istio_namespace)
         except GraphError as error:
             self.forget_kubernetes(error)
-            return None, error.advice
-        where = f"The cluster has none at the Service prometheus in {self.settings.istio_namespace} that can be reached"
-        return url, Advice("prometheusUnreachable", f"{where} from here.", FIND_PROMETHEUS)
+            return self._made(None, unknown=error.advice)
+        if url is None:
+            where = f"The cluster has none at the Service prometheus in {self.settings.istio_namespace}."
+            return self._made(None, unknown=Advice("prometheusUnreachable", where, FIND_PROMETHEUS))
+        by_api = url.startswith(api.access.server)
+        return self._made(url, session=api.session(self.settings.threads) if by_api else None)
 
     def forget_kubernetes(self, error: GraphError) -> None:
         """A cluster that was made anew has new credentials: the next request reads them."""

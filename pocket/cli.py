@@ -129,7 +129,7 @@ def _env(settings: Settings, _: argparse.Namespace) -> int:
     print(f"DYNAMODB_URL={settings.emulator_url}")
     for name, value in credentials.emulator_key(settings).items():
         print(f"{name}={value}")
-    print(f"PROMETHEUS_URL={settings.prometheus_url}")
+    print(f"PROMETHEUS_URL={credentials.prometheus_url(settings)}")
     print(f"GATEWAY_URL=http://127.0.0.1:{settings.gateway_port}")
     return 0
 

@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from pocket import backup, builtin, istiod, parts, supervisor, tls
+from pocket import backup, builtin, istiod, parts, prometheus, supervisor, tls
 from pocket.admission import MeshAdmission
 from pocket.api.server import bootstrap_objects, make_app
 from pocket.controllers import Controllers
@@ -51,6 +51,7 @@ async def serve(settings: Settings) -> None:
     builtin.ensure(store, settings)
     async with (
         istiod.listening(settings, delivery.connections),
+        prometheus.listening(settings),
         _listening(settings, store, kubelet, mesh),
         asyncio.TaskGroup() as group,
     ):

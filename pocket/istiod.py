@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import AsyncIterator, Iterable
-from pathlib import Path
 from typing import Any
 
 import grpc.aio
@@ -93,7 +92,7 @@ async def listening(settings: Settings, connections: dict[str, Connection]) -> A
     await runner.setup()
     xds, monitoring = (settings.istiod_socket(port) for port in (standins.XDS, standins.MONITORING))
     try:
-        with _in(xds) as address, _in(monitoring) as other:
+        with sockets.place(xds) as address, sockets.place(monitoring) as other:
             server.add_secure_port(f"unix:{address}", credentials)
             await server.start()
             await web.UnixSite(runner, other).start()
@@ -103,11 +102,3 @@ async def listening(settings: Settings, connections: dict[str, Connection]) -> A
     finally:
         await server.stop(_GRACE)
         await runner.cleanup()
-
-
-@contextlib.contextmanager
-def _in(socket: Path) -> Any:
-    """Another path to where a socket is to be, short enough for one."""
-    socket.unlink(missing_ok=True)
-    with sockets.short(socket.parent) as folder:
-        yield f"{folder}/{socket.name}"

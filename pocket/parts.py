@@ -66,7 +66,7 @@ def emulator(settings: Settings) -> Part:
 
 
 def prometheus(settings: Settings) -> Part:
-    """The real Prometheus, listening on loopback only."""
+    """The real Prometheus, listening on loopback only; it answers whoever has its password."""
     folder = settings.home / "prometheus"
     argv = [
         str(programs.prometheus()),
@@ -74,6 +74,7 @@ def prometheus(settings: Settings) -> Part:
         f"--storage.tsdb.path={folder / 'data'}",
         f"--storage.tsdb.retention.time={RETENTION}",
         f"--web.listen-address=127.0.0.1:{settings.prometheus_port}",
+        f"--web.config.file={folder / 'web.yml'}",
         # Its pages are asked for through the gateway, below a path that the route takes away again; who asks it
         # directly, as the graph and kubectl port-forward do, finds everything at the root, as in a cluster with the
         # operator (cluster/addons/monitoring.yaml).
@@ -86,7 +87,8 @@ def prometheus(settings: Settings) -> Part:
     ]
     config = _prometheus_yaml(folder)
     ready = f"{settings.prometheus_url}/-/ready"
-    return Part("prometheus", argv, folder, _environment(), ready, fingerprint(argv, config))
+    made_of = fingerprint(argv, config, credentials.prometheus_authorization(settings).encode())
+    return Part("prometheus", argv, folder, _environment(), ready, made_of)
 
 
 def _own_pages(program: Path) -> list[str]:
@@ -131,10 +133,12 @@ def prometheus_config(folder: Path) -> dict[str, Any]:
 
 
 def write_prometheus_config(settings: Settings) -> None:
-    """Write prometheus.yml, and the files of targets where there are none yet."""
+    """Write prometheus.yml, whom it lets in, and the files of targets where there are none yet."""
     folder = settings.home / "prometheus"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_private(folder / "prometheus.yml", _prometheus_yaml(folder))
+    users = {"basic_auth_users": credentials.prometheus_users(settings)}
+    write_private(folder / "web.yml", yaml.safe_dump(users).encode())
     for name in ("sidecars.json", "servicemonitors.json"):
         if not (folder / name).exists():
             write_private(folder / name, b"[]")

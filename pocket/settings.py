@@ -78,6 +78,11 @@ class Settings:
         """Where Envoys get their configuration."""
         return self.home / "xds.sock"
 
+    @property
+    def prometheus_socket(self) -> Path:
+        """Where Prometheus is asked by way of the API server."""
+        return self.home / "prometheus.sock"
+
     def istiod_socket(self, port: int) -> Path:
         """Where what a client takes for istiod's `port` is answered."""
         return self.home / f"istiod-{port}.sock"

@@ -10,6 +10,14 @@ from pathlib import Path
 
 
 @contextmanager
+def place(socket: Path) -> Iterator[str]:
+    """Another path to where a socket is to be, a short one; what is there goes. Raises OSError."""
+    socket.unlink(missing_ok=True)
+    with short(socket.parent) as folder:
+        yield f"{folder}/{socket.name}"
+
+
+@contextmanager
 def short(folder: Path) -> Iterator[str]:
     """Another path to the folder, a short one, for as long as the block runs. Raises OSError where there is none."""
     if hasattr(os, "O_PATH"):

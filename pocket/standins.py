@@ -8,9 +8,10 @@ https://kubernetes.io/docs/reference/labels-annotations-taints/#kubernetes-io-co
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from pocket import credentials
 from pocket.api.contracts import Address
 from pocket.mesh.model import PodEndpoint
 from pocket.objects import MIRROR, Obj, annotations_of, name_of, namespace_of
@@ -28,8 +29,10 @@ class StandIn:
     name: str
     labels: Mapping[str, str]
     ports: Mapping[str, int]  # what the pod calls them
-    addresses: Mapping[int, Address]  # where they really are
+    addresses: Mapping[int, Address]  # where the API server finds them
     log: Path
+    listens: Mapping[int, int] = field(default_factory=dict)  # where Envoys find them, on loopback
+    authorization: str = field(default="", repr=False)  # the header that is asked for there
 
 
 def all_of(settings: Settings) -> tuple[StandIn, ...]:
@@ -39,8 +42,10 @@ def all_of(settings: Settings) -> tuple[StandIn, ...]:
             f"prometheus-{NODE}",
             {"app.kubernetes.io/name": "prometheus"},
             {"http": 9090},
-            {9090: ("127.0.0.1", settings.prometheus_port)},
+            {9090: settings.prometheus_socket},
             settings.logs / "prometheus.log",
+            {9090: settings.prometheus_port},
+            credentials.prometheus_authorization(settings),
         ),
         StandIn(
             f"istiod-{NODE}",
@@ -99,9 +104,16 @@ def pod(entry: StandIn, image: str = "pocket") -> Obj:
 
 def endpoint(entry: StandIn) -> PodEndpoint:
     """As Services find it. What listens on a Unix socket is reached through the API server only."""
-    ports = {number: address[1] for number, address in entry.addresses.items() if not isinstance(address, Path)}
-    workload = entry.name.removesuffix(f"-{NODE}")
-    return PodEndpoint(entry.name, NAMESPACE, entry.labels, workload, ports, entry.ports, has_sidecar=False)
+    return PodEndpoint(
+        entry.name,
+        NAMESPACE,
+        entry.labels,
+        entry.name.removesuffix(f"-{NODE}"),
+        entry.listens,
+        entry.ports,
+        has_sidecar=False,
+        authorization=entry.authorization,
+    )
 
 
 def istio_version() -> str:

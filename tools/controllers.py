@@ -212,7 +212,7 @@ def _here(controller: Controller) -> Iterator[subprocess.Popen[bytes]]:
         config = Path(folder) / "kubeconfig"
         config.touch(mode=0o600)
         config.write_text(kubectl.ask("config", "view", "--raw", "--minify", "--flatten"))
-        where, ports = prometheus.find().where, _free_ports(2)
+        where, ports = os.environ.get("PROMETHEUS_URL") or prometheus.find().where, _free_ports(2)
         arguments = {
             FLAGGER: ("--mesh-provider=istio", f"--metrics-server={where}", f"--port={ports[0]}"),
             ARGO: (f"--healthzPort={ports[0]}", f"--metricsPort={ports[1]}", "--leader-elect=false", "--namespaced"),

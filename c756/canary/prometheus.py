@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -85,15 +86,19 @@ def _through_the_api() -> Prometheus:
 
 
 def at(url: str) -> Prometheus:
-    """The one under a URL."""
+    """The one under a URL, which may have a name and a password in it."""
+    login, _, place = url.partition("://")[2].rpartition("@")
+    where = f"{url.partition('://')[0]}://{place}"
+    headers = {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"} if login else {}
 
     def get(path: str) -> str:
         try:
-            with _OPENER.open(url + path, timeout=_PATIENCE) as answer:
+            request = urllib.request.Request(where + path, headers=headers)  # noqa: S310  of whoever runs this
+            with _OPENER.open(request, timeout=_PATIENCE) as answer:
                 return str(answer.read().decode())
         except urllib.error.HTTPError as error:
-            raise Trouble(f"{url}: status {error.code}") from error
+            raise Trouble(f"{where}: status {error.code}") from error
         except (OSError, ValueError) as error:
-            raise Trouble(f"{url}: {getattr(error, 'reason', error)}") from error
+            raise Trouble(f"{where}: {getattr(error, 'reason', error)}") from error
 
-    return Prometheus(get, url)
+    return Prometheus(get, where)

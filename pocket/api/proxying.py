@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 from aiohttp import web
@@ -46,7 +49,7 @@ class Proxying:
         obj = self._registry.get(replace(target, name=name, subresource="", below=""))
         address = self._of_pod(obj, port) if obj["kind"] == "Pod" else self.of_service(obj, port)
         with podstreams.registered(self._streams):
-            return await _pass_on(request, address, target.below)
+            return await pass_on(request, address, target.below)
 
     def _of_pod(self, pod: Obj, port: str) -> Address:
         ports = [entry for container in pod["spec"]["containers"] for entry in container.get("ports") or ()]
@@ -94,13 +97,24 @@ def _unavailable(why: str) -> ApiError:
     return ApiError(503, "ServiceUnavailable", why)
 
 
-async def _pass_on(request: web.Request, address: Address, path: str) -> web.StreamResponse:
+async def pass_on(
+    request: web.Request, address: Address, path: str, more: Mapping[str, str] = MappingProxyType({})
+) -> web.StreamResponse:
+    """What is at the path of an address answers, to the request with some headers `more`. Raises ApiError."""
     host = ("127.0.0.1", 80) if isinstance(address, Path) else address
     connector = aiohttp.UnixConnector(str(address)) if isinstance(address, Path) else aiohttp.TCPConnector()
-    url = URL.build(scheme="http", host=host[0], port=host[1], path=f"/{path}", query_string=request.query_string)
+    url = URL.build(
+        scheme="http",
+        host=host[0],
+        port=host[1],
+        path=quote(f"/{path}"),
+        query_string=request.rel_url.raw_query_string,  # decoded, a `%2B` would become a space
+        encoded=True,
+    )
     headers: CIMultiDict[str] = CIMultiDict(
         (name, value) for name, value in request.headers.items() if name.lower() not in _NOT_PASSED_ON
     )
+    headers.update(more)
     body: Any = request.content if request.body_exists else None
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=_WAIT)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:

@@ -7,14 +7,26 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from pocket import credentials
 from pocket.api.contracts import Address
 from pocket.kubelet import inject, substitutes
 from pocket.kubelet.environment import container_environment, service_links
 from pocket.kubelet.proxy import is_proxy
 from pocket.kubelet.records import PodRecord
-from pocket.mesh.model import ADMIN_SOCKET, LOCALHOST, GatewayPort, Inbound, Mode, PodEndpoint, Proxy, Substitute
+from pocket.mesh.gateways import HOSTS_ANNOTATION
+from pocket.mesh.model import (
+    ADMIN_SOCKET,
+    CLUSTER_DOMAIN,
+    LOCALHOST,
+    GatewayPort,
+    Inbound,
+    Mode,
+    PodEndpoint,
+    Proxy,
+    Substitute,
+)
 from pocket.mesh.registry import target_port
-from pocket.objects import Obj, labels_of, matches, name_of, owner_of
+from pocket.objects import Obj, annotations_of, labels_of, matches, name_of, owner_of
 from pocket.ports import PortPool
 from pocket.settings import Settings
 from pocket.store import Store
@@ -182,6 +194,8 @@ class Network:
         for rule in substitutes.RULES:
             port = self._record.substitute_ports.get(rule.hosts, self._settings.emulator_port)
             variables[rule.variable] = f"{rule.scheme}://127.0.0.1:{port}"
+        if self.mode is None:  # of the system: it has no Envoy that would tell Prometheus who asks
+            variables["PROMETHEUS_URL"] = credentials.prometheus_url(self._settings)
         return variables
 
     def _service_links(self) -> dict[str, str]:
@@ -218,6 +232,7 @@ class Network:
             ),
             substitutes=self._substitutes(),
             gateway_ports=self._gateway_ports() if mode == "gateway" else (),
+            hosts=self._gateway_hosts() if mode == "gateway" else None,
         )
 
     def _substitutes(self) -> tuple[Substitute, ...]:
@@ -232,6 +247,15 @@ class Network:
             for rule in substitutes.RULES
             if rule.hosts in self._record.substitute_ports
         )
+
+    def _gateway_hosts(self) -> tuple[str, ...] | None:
+        """The names of the gateway's Services, and what their annotations add; None: every host."""
+        hosts = set()
+        for service in self._services():
+            name = f"{name_of(service)}.{self._record.namespace}"
+            hosts |= {name_of(service), name, f"{name}.svc", f"{name}.svc.{CLUSTER_DOMAIN}"}
+            hosts |= {host.strip() for host in annotations_of(service).get(HOSTS_ANNOTATION, "").split(",")}
+        return None if "*" in hosts else tuple(sorted(hosts - {""}))
 
     def _gateway_ports(self) -> tuple[GatewayPort, ...]:
         """The ports that the gateway's Service opens on the node."""
@@ -260,14 +284,13 @@ class Network:
         return dict(self._record.inbound_ports if self.mode == "sidecar" else self._record.app_ports)
 
     def _node_ports(self) -> list[Obj]:
-        labels = labels_of(self.pod)
-        return [
-            port
-            for service in self._store.list("Service", self._record.namespace)
-            if matches(service["spec"].get("selector"), labels)
-            for port in service["spec"].get("ports") or ()
-            if port.get("nodePort")
-        ]
+        ports = [port for service in self._services() for port in service["spec"].get("ports") or ()]
+        return [port for port in ports if port.get("nodePort")]
+
+    def _services(self) -> list[Obj]:
+        """Those that lead to the pod."""
+        services = self._store.list("Service", self._record.namespace)
+        return [service for service in services if matches(service["spec"].get("selector"), labels_of(self.pod))]
 
 
 def _by_name(service: Obj, port: int) -> tuple[str, int] | None:

@@ -251,7 +251,31 @@ def _outbound(
         names = (tls or {}).get("subjectAltNames") or ()
         mode = None if tls is None else tls.get("mode") or "DISABLE"
         cluster |= peers.client(mode, service.principals, names, (tls or {}).get("sni") or sni)
-    return _with_tls(cluster, service, port, rules, secret)
+    asked_for = next((address.pod.authorization for address in addresses if address.pod), "")
+    return _with_authorization(_with_tls(cluster, service, port, rules, secret), asked_for)
+
+
+def _with_authorization(cluster: Resource, header: str) -> Resource:
+    """The cluster saying who calls, where its endpoints ask for it: whoever has this cluster may call them."""
+    for options in cluster.get("typed_extension_protocol_options", {}).values() if header else ():
+        append = {
+            "header": {"key": "authorization", "value": header},
+            "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+        }
+        options["http_filters"] = [
+            {
+                "name": "authorization",
+                "typed_config": typed(
+                    "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+                    mutations={"request_mutations": [{"append": append}]},
+                ),
+            },
+            {
+                "name": "envoy.filters.http.upstream_codec",
+                "typed_config": typed("envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec"),
+            },
+        ]
+    return cluster
 
 
 def _with_tls(

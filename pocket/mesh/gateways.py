@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,16 @@ from pocket.mesh.view import View, hosts_of
 from pocket.objects import Obj, matches, name_of
 
 HTTP_PROTOCOLS = ("HTTP", "HTTP2", "GRPC", "GRPC-WEB")
+
+HOSTS_ANNOTATION = "pocket/hosts"
+"""Of a gateway's Service: further hosts that `*` means there, with commas between; `*` itself: all."""
+
+_THIS_MACHINE = (r"localhost", r".+\.localhost", r"\d{1,3}(\.\d{1,3}){3}", r"\[[0-9a-f:.]+\]")
+"""Regular expressions of hosts that nobody's DNS can lead here: names of the loopback interface, and addresses."""
+_FOREIGN = f"""This gateway does not know that Host, and a web page may have sent it by a name of its own (DNS rebinding).
+Name the host in a Gateway or a VirtualService, or let `*` mean it, too:
+kubectl -n istio-system annotate --overwrite service istio-ingressgateway {HOSTS_ANNOTATION}=HOST
+"""
 
 
 @dataclass(frozen=True)
@@ -154,7 +165,7 @@ def _routes(name: str, view: View, servers: Sequence[Server]) -> Resource:
         virtual_host: Resource = {
             "name": f"{domain}:{numbers[domain]}",
             "domains": [domain],
-            "routes": ordered,
+            "routes": [*_strangers(view.proxy.hosts), *ordered] if domain == "*" else ordered,
             "include_request_attempt_count": True,
         }
         if domain in redirected:
@@ -168,6 +179,17 @@ def _routes(name: str, view: View, servers: Sequence[Server]) -> Resource:
         "validate_clusters": False,
         "ignore_port_in_host_matching": True,
     }
+
+
+def _strangers(hosts: Sequence[str] | None) -> list[Resource]:
+    """What refuses hosts that are neither this machine nor one of `hosts`; nothing where these are None."""
+    if hosts is None:
+        return []
+    names = [re.escape(host).replace(r"\*", ".+", 1) if host.startswith("*.") else re.escape(host) for host in hosts]
+    regex = f"(?i)({'|'.join((*_THIS_MACHINE, *names))})\\.?(:\\d+)?"
+    known = {"name": ":authority", "string_match": {"safe_regex": {"regex": regex}}, "invert_match": True}
+    answer = {"status": 421, "body": {"inline_string": _FOREIGN}}
+    return [{"name": "foreign-host", "match": {"prefix": "/", "headers": [known]}, "direct_response": answer}]
 
 
 def _append_new(routes: list[Resource], more: Iterable[Resource]) -> None:

@@ -98,6 +98,7 @@ class Proxy:
     inbound: tuple[Inbound, ...] = ()
     substitutes: tuple[Substitute, ...] = ()
     gateway_ports: tuple[GatewayPort, ...] = ()
+    hosts: tuple[str, ...] | None = None  # what a gateway's `*` means, beside this machine's names; None: every host
 
     @property
     def id(self) -> str:
@@ -121,6 +122,7 @@ class PodEndpoint:
     has_sidecar: bool = True
     ready: bool = True  # pods that are not ready, or on their way out, get no traffic
     address: str = LOCALHOST
+    authorization: str = field(default="", repr=False)  # the header that whoever calls it has to send, if any
 
 
 @dataclass(frozen=True)

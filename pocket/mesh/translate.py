@@ -78,7 +78,7 @@ class Translation:
         labels = (
             proxy.labels if proxy.mode == "gateway" else {k: v for k, v in proxy.labels.items() if k in self._labels}
         )
-        key = (proxy.mode, proxy.namespace, frozenset(labels.items()), proxy.gateway_ports)
+        key = (proxy.mode, proxy.namespace, frozenset(labels.items()), proxy.gateway_ports, proxy.hosts)
         if key not in self._outbound:
             services = snapshot.once(("registry", proxy.namespace), partial(registry, snapshot, proxy.namespace))
             view = View(snapshot, proxy, services)

@@ -167,6 +167,9 @@ class Stream:
         if not kind.asked:
             kind.asked = True
             kind.has = dict(request.initial)
+            clusters = self._kinds[CLUSTER].flight
+            if request.kind == ENDPOINT and clusters is not None:  # those wait for endpoints, as `_make` says
+                kind.forget(clusters.resources.keys())
         else:
             kind.forget(set(request.subscribe))  # it wants to be told again
         kind.subscribed.update(request.subscribe)

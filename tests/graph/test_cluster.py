@@ -78,9 +78,10 @@ class Api(Kubernetes):
         return {"subsets": [{"addresses": [{"ip": self.address}], "ports": [{"port": 9091}]}]}
 
 
-def test_prometheus_on_this_machine_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prometheus_is_found_by_the_api_server_and_from_inside_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    assert discover.prometheus(Api("127.0.0.1"), "istio-system") == "http://127.0.0.1:9091"
-    assert discover.prometheus(Api("10.0.0.7"), "istio-system") is None
+    service = "http://127.0.0.1:1/api/v1/namespaces/istio-system/services/http:prometheus/proxy"
+    assert discover.prometheus(Api("127.0.0.1"), "istio-system") == service
+    assert discover.prometheus(Api("10.0.0.7"), "istio-system") == service
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
     assert discover.prometheus(Api("10.0.0.7"), "istio-system") == "http://10.0.0.7:9091"

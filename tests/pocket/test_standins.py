@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pocket import standins
+from pocket import credentials, standins
 from pocket.objects import name_of
 from pocket.settings import NODE
 from tests.pocket.cluster import Cluster, live
@@ -35,7 +35,10 @@ def test_they_are_found_and_come_back(cluster: Cluster) -> None:
 
         await cluster.until(served, "the Service's Endpoints")
         pod = store.get("Pod", standins.NAMESPACE, name)
-        assert cluster.kubelet.port_address(pod, 9090) == ("127.0.0.1", port)
+        assert cluster.kubelet.port_address(pod, 9090) == cluster.settings.prometheus_socket
+        (known,) = [one for one in cluster.kubelet.pod_endpoints() if one.name == name]
+        assert known.authorization == credentials.prometheus_authorization(cluster.settings)
+        assert known.authorization not in repr(known)
         with pytest.raises(LookupError):
             cluster.kubelet.port_address(pod, 1)
         store.delete("Pod", standins.NAMESPACE, name)

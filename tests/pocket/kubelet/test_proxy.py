@@ -233,14 +233,33 @@ async def test_a_gateway_listens_on_its_services_node_port(cluster: Cluster) -> 
     status = cluster.status("gw")
     assert (status["name"], status["ready"]) == ("istio-proxy", True)
 
-    async def ask() -> tuple[int, str]:
-        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{listen}/") as response:
+    async def ask(host: str = f"127.0.0.1:{listen}") -> tuple[int, str]:
+        headers = {"Host": host}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"http://127.0.0.1:{listen}/", headers=headers) as response,
+        ):
             return response.status, await response.text()
 
     answers: list[tuple[int, str]] = []
     async with asyncio.timeout(20):  # the routes are pushed a moment after the objects have changed
         while not answers or answers[-1] != (200, "inside"):
             answers.append(await ask())
+    for host in ("localhost", f"LOCALHOST:{listen}", "a.b.localhost", "[::1]:80", "10.1.2.3", f"gw.{NAMESPACE}.svc"):
+        assert await ask(host) == (200, "inside"), host
+    foreign = ("evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "evil", "gw.evil.example")
+    for host in foreign:
+        status, said = await ask(host)
+        assert (status, "DNS rebinding" in said) == (421, True), host
+    own = cluster.get("Service", "gw")
+    for allowed, wanted in (("shop.example, *.evil.example", [False, True, True, False, True]), ("*", [True] * 5)):
+        own["metadata"].setdefault("annotations", {})["pocket/hosts"] = allowed
+        cluster.store.update(own)
+        async with asyncio.timeout(20):
+            while (known := [(await ask(host))[0] == 200 for host in foreign]) != wanted:
+                await asyncio.sleep(0.1)
+        assert known == wanted
+        own = cluster.get("Service", "gw")
     endpoints = cluster.get("Endpoints", "gw")
     assert endpoints["subsets"][0]["ports"][0]["port"] == listen
     context = cluster.kubelet.exec_context(cluster.get("Pod", "gw"), "istio-proxy")

@@ -102,6 +102,17 @@ def test_a_changed_cluster_gets_its_endpoints_again() -> None:
     assert [response.kind for response in envoy.stream.due()] == [CLUSTER, ENDPOINT]
 
 
+def test_a_cluster_that_changed_while_nobody_listened_gets_its_endpoints_too() -> None:
+    """Envoy comes back, is sent the cluster, and says only then which endpoints it has."""
+    stream = Stream()
+    stream.want(configuration({"a": "2"}, {"a": "1"}))
+    stream.hear(Request(CLUSTER, ["*"], initial={"a": "1"}))
+    (clusters,) = stream.due()
+    stream.hear(Request(ENDPOINT, ["a"], initial={"a": "1"}))
+    (endpoints,) = stream.due()
+    assert (clusters.kind, endpoints.kind, dict(endpoints.resources)) == (CLUSTER, ENDPOINT, {"a": Wire("1", b"")})
+
+
 def test_what_has_nothing_is_told_so() -> None:
     """An Envoy waits for the first answer before it starts to work."""
     assert Envoy(Stream()).settle(configuration()) == [("Cluster", {}, ()), ("Listener", {}, ())]
