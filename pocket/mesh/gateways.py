@@ -22,7 +22,7 @@ HOSTS_ANNOTATION = "pocket/hosts"
 
 _THIS_MACHINE = (r"localhost", r".+\.localhost", r"\d{1,3}(\.\d{1,3}){3}", r"\[[0-9a-f:.]+\]")
 """Regular expressions of hosts that nobody's DNS can lead here: names of the loopback interface, and addresses."""
-_FOREIGN = f"""This gateway does not know that Host, and a web page may have sent it by a name of its own (DNS rebinding).
+_FOREIGN = f"""A Host that this gateway does not know: a web page may have sent it by a name of its own (DNS rebinding).
 Name the host in a Gateway or a VirtualService, or let `*` mean it, too:
 kubectl -n istio-system annotate --overwrite service istio-ingressgateway {HOSTS_ANNOTATION}=HOST
 """

@@ -26,6 +26,8 @@ PODS = {
 }
 """The columns that are pods: namespace, pod, container. The loader's account is given to a pod that stays."""
 
+LIST_TABLES = {"X-Amz-Target": "DynamoDB_20120810.ListTables", "Content-Type": "application/x-amz-json-1.0"}
+
 Table = dict[str, Answers]
 
 
@@ -66,6 +68,9 @@ def in_the_mesh(cluster: Cluster) -> Targets:
         "db GET health": Target(f"{store}/health"),
         "db GET /metrics": Target(f"{db}/metrics"),
         "API server": Target(f"https://127.0.0.1:{cluster.port_base}/api/v1/namespaces/{NAMESPACE}/secrets"),
+        "emulator": Target("$DYNAMODB_URL/", "POST", LIST_TABLES, "{}", sign=True),
+        "Prometheus": Target("http://prometheus.istio-system:9090/api/v1/query?query=up"),
+        "Envoy's admin": Target("http://127.0.0.1:15000/config_dump"),
     }
 
 
@@ -73,7 +78,7 @@ def at_the_gateway(cluster: Cluster) -> Targets:
     """The same, asked for at the gateway: it has routes to s1 and s2, and to the pages."""
     found = {}
     for name, target in in_the_mesh(cluster).items():
-        path = re.sub(r"^https?://[^/]+", "", target.url)
+        path = re.sub(r"^(https?://[^/]+|[$]\w+)", "/prometheus" if name == "Prometheus" else "", target.url)
         found[name] = Target(cluster.base + path, target.method, target.headers, target.body)
     return found
 
@@ -142,8 +147,7 @@ def on_the_machine(cluster: Cluster) -> Targets:
     counters = Path(cluster.env["POCKET_HOME"]) / "prometheus" / "sidecars.json"
     (first, *_) = json.loads(counters.read_text())
     signed = {
-        "X-Amz-Target": "DynamoDB_20120810.ListTables",
-        "Content-Type": "application/x-amz-json-1.0",
+        **LIST_TABLES,
         "X-Amz-Date": "20260101T000000Z",
         "Authorization": "AWS4-HMAC-SHA256 Credential=a/20260101/us-west-2/dynamodb/aws4_request, "
         "SignedHeaders=host, Signature=a",
@@ -174,21 +178,23 @@ def inbound(cluster: Cluster, app: str) -> str:
 def private_files(cluster: Cluster) -> list[Path]:
     """The sockets and secrets of the pocket's folder."""
     secret = (".key", ".pem")
-    names = ("token", "store.sqlite", "kubeconfig")
+    secret_names = ("emulator.key", "prometheus.password")
+    names = ("token", "store.sqlite", "kubeconfig", "web.yml", *secret_names)
     found = [
         path
         for path in Path(cluster.env["POCKET_HOME"]).rglob("*")
         if path.is_socket() or (path.is_file() and (path.suffix in secret or path.name in names))
     ]
-    assert {"admin.sock", "xds.sock", "token", "store.sqlite", "mesh-ca.key"} <= {path.name for path in found}
+    sockets = ("admin.sock", "xds.sock", "prometheus.sock")
+    assert {*sockets, "token", "store.sqlite", *secret_names, "mesh-ca.key"} <= {path.name for path in found}
     return found
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can ask as another user")
-def test_another_user_of_the_machine(cluster: Cluster, tmp_path: Path) -> None:
+def test_another_user_of_the_machine(cluster: Cluster) -> None:
     targets = on_the_machine(cluster)
     files = private_files(cluster)
-    said = callers.from_another_user(targets, files, tmp_path)
+    said = callers.from_another_user(targets, files)
     assert {path: said[str(path)] for path in files} == dict.fromkeys(files, "no")
     found = {row: cell(row, said[row]) for row in targets}
     assert found == {row: cells["another user"] for row, cells in documented("machine").items()}
@@ -198,3 +204,10 @@ def test_a_web_page_of_another_origin(cluster: Cluster) -> None:
     targets = on_the_machine(cluster)
     found = {row: cell(row, status) for row, status in callers.from_a_web_page(targets).items()}
     assert found == {row: cells["a web page"] for row, cells in documented("machine").items()}
+
+
+def test_a_web_page_whose_name_leads_here(cluster: Cluster) -> None:
+    """DNS rebinding: no other origin for the browser, so it is the Host that says so."""
+    wanted = {row: cells["a rebound page"] for row, cells in documented("rebound").items()}
+    targets = {row: target for row, target in on_the_machine(cluster).items() if row in wanted}
+    assert callers.from_a_rebound_page(targets) == wanted
