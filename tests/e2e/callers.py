@@ -183,7 +183,9 @@ def from_a_web_page(targets: Targets) -> Answers:
 def from_a_rebound_page(targets: Targets) -> Answers:
     """What a page can read whose own name leads to 127.0.0.1: for the browser all is of its own origin."""
     said = {}
-    with chromium(f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1") as browser:
+    # Some browsers ask before a page of elsewhere may ask this machine. What is to be seen here is what ours say.
+    asks = "LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests,PrivateNetworkAccessSendPreflights"
+    with chromium(f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1", f"--disable-features={asks}") as browser:
         page = browser.new_page()
         for name, target in targets.items():
             there = urlsplit(target.url)._replace(netloc=f"{REBOUND}:{urlsplit(target.url).port}")
