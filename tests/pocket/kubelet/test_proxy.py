@@ -249,8 +249,8 @@ async def test_a_gateway_listens_on_its_services_node_port(cluster: Cluster) -> 
         assert await ask(host) == (200, "inside"), host
     foreign = ("evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "evil", "gw.evil.example")
     for host in foreign:
-        status, said = await ask(host)
-        assert (status, "DNS rebinding" in said) == (421, True), host
+        code, said = await ask(host)
+        assert (code, "DNS rebinding" in said) == (421, True), host
     own = cluster.get("Service", "gw")
     for allowed, wanted in (("shop.example, *.evil.example", [False, True, True, False, True]), ("*", [True] * 5)):
         own["metadata"].setdefault("annotations", {})["pocket/hosts"] = allowed
