@@ -135,7 +135,7 @@ done
 # of other packages, to which it has links. Where the machine has no package lists, they are fetched into a folder of our
 # own.
 unpack_prometheus() {
-    local into=$root/.cache/prometheus private=$root/.cache/apt pages
+    local into=$root/.cache/prometheus private=$root/.cache/apt more
     local options=(-o "APT::Sandbox::User=$(id -un)")
     rm -rf "$into.new"
     mkdir -p "$into.new"
@@ -146,20 +146,21 @@ unpack_prometheus() {
         apt-get "${options[@]}" update
         apt-get "${options[@]}" download prometheus
     fi
-    # Of Debian 14 on, the package has no pages, and asks for none of these.
-    pages=$(apt-cache "${options[@]}" depends --recurse --no-recommends --no-suggests \
-        --no-conflicts --no-breaks --no-replaces --no-enhances prometheus | sed -nE '/^(libjs|fonts)-/p' | sort -u)
+    # Of Debian 14 on, the package has no pages, and promtool is a package of its own.
+    more=$(apt-cache "${options[@]}" depends --recurse --no-recommends --no-suggests \
+        --no-conflicts --no-breaks --no-replaces --no-enhances prometheus | sed -nE '/^(libjs-|fonts-|promtool$)/p' | sort -u)
     # shellcheck disable=SC2086  # one word for each package
-    if [[ -n $pages ]]; then apt-get "${options[@]}" download $pages; else touch no-pages; fi
+    if [[ -n $more ]]; then apt-get "${options[@]}" download $more; fi
     for package in ./*.deb; do dpkg-deb -x "$package" .; done
     rm -f ./*.deb
+    if [[ ! -e $jquery ]]; then touch no-pages; fi
     ./usr/bin/prometheus --version
     rm -rf "$into"
     mv "$into.new" "$into"
 }
 
-unpacked=.cache/prometheus
-if ! command -v prometheus >/dev/null && [[ ! -e $unpacked/no-pages && ! -e $unpacked/usr/share/javascript/jquery/jquery.min.js ]]; then
+unpacked=.cache/prometheus jquery=usr/share/javascript/jquery/jquery.min.js
+if ! command -v prometheus >/dev/null && ! [[ -e $unpacked/usr/bin/promtool && (-e $unpacked/no-pages || -e $unpacked/$jquery) ]]; then
     if command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null; then
         step "Prometheus (Debian's package)" "$network_hint Or install it: sudo apt-get install prometheus" unpack_prometheus
     elif command -v brew >/dev/null; then

@@ -6,7 +6,8 @@ there first: a socket filter drops what asks for one (SYN), and the client's sys
 when another process has the port alone. What has begun is accepted; once the queue is empty the socket can be closed.
 
 The filter is put on from outside, with a copy of the socket (pidfd_getfd, Linux 5.6). Where that is not possible
-(another system, a kernel that allows it to ancestors only), nothing is done: what waits in the queue is lost then.
+(another system, a kernel that allows it to ancestors only or, as Linux 6.18 was seen to for TCP, to root only), nothing
+is done: what waits in the queue is lost then.
 """
 
 from __future__ import annotations
@@ -88,7 +89,12 @@ def _drop_new(pid: int, descriptor: int) -> None:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     finally:
         os.close(process)
-    program = ctypes.create_string_buffer(_NO_NEW_ONES)
     with socket.socket(fileno=copy) as listening:  # closed again, or it would stay when the process closes its own
-        described = struct.pack("HxxxxxxP", len(_FILTER), ctypes.addressof(program))
-        listening.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, described)
+        refuse_new(listening)
+
+
+def refuse_new(listening: socket.socket) -> None:
+    """From now on, what asks for a connection gets no answer here. Raises OSError where the kernel does not let us."""
+    program = ctypes.create_string_buffer(_NO_NEW_ONES)
+    described = struct.pack("HxxxxxxP", len(_FILTER), ctypes.addressof(program))
+    listening.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, described)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 from pocket.kubelet.records import PodRecord
@@ -23,13 +22,18 @@ def mark_of(settings: Settings, record: PodRecord, container: str, attempt: int)
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a pod's folder, whatever modes its programs have set."""
-
-    def again(function: Callable[[str], object], path: str, _: object) -> None:
+    """Remove a pod's folder, whatever modes its programs have set. What is somebody else's stays."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
         with contextlib.suppress(OSError):
-            os.chmod(os.path.dirname(path), 0o700)
-            function(path)
-
-    shutil.rmtree(folder, onerror=again)
+            _unlock(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
+def _unlock(folder: Path) -> None:
+    """Its owner may enter and change every folder of the tree. Links are not followed. Raises OSError."""
+    folder.chmod(0o700)
+    for at, names, _ in os.walk(folder):  # from above: what is inside a folder is read after its mode was set
+        for inside in (Path(at, name) for name in names):
+            if not inside.is_symlink():
+                inside.chmod(0o700)

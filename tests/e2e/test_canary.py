@@ -140,7 +140,7 @@ def test_the_buggy_version_is_rolled_back_and_nothing_is_lost_by_the_switching(c
     assert set(running.answers.statuses) == {200, 500}
     assert not running.answers.lost
     clean(cluster, 0)
-    described = cluster.kubectl("-n", NAMESPACE, "describe", "virtualservices")
+    described = cluster.kubectl("-n", NAMESPACE, "describe", "virtualservice/cmpt756s2-weights")
     assert "CanaryStep" in described
     assert "CanaryRolledBack" in described
 

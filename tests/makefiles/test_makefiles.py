@@ -124,8 +124,9 @@ def prebuilt(cluster: StandIns, checkout: Path, context: str) -> None:
 )
 def test_the_same_commands_in_every_cluster(cluster: StandIns, checkout: Path, target: str) -> None:
     (checkout / "pocket").mkdir()
-    (checkout / "pocket/__main__.py").write_text('print("DYNAMODB_URL=http://127.0.0.1:20001")\n')
     keys = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
+    said = "\n".join(f"{name}={value}" for name, value in {"DYNAMODB_URL": "http://127.0.0.1:20001", **keys}.items())
+    (checkout / "pocket/__main__.py").write_text(f"print({said!r})\n")
     seen = []
     for context in ("pocket", "aws756"):
         prebuilt(cluster, checkout, context)

@@ -128,7 +128,7 @@ def test_the_projects_kubectl_on_the_path_is_not_the_machines(
 # -- programs that only tests need ------------------------------------------------------------------------------------
 
 NO_CHROMIUM = "no Chromium: the tests of the graph's page are skipped"
-SUDO = '#!/bin/bash\n[[ $1 == -n ]] || exit 1\nshift\nexec "$@"\n'
+SUDO = '#!/bin/bash\n[[ $1 == -n ]] || exit 1\nshift\n"$@"\n'
 APT = """#!/bin/bash
 folder=${0%/*}
 echo "$*" >>"$folder/apt-calls"

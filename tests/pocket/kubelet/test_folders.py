@@ -16,8 +16,12 @@ def test_folders_that_their_owner_has_locked_go_as_well(tmp_path: Path) -> None:
     locked = tmp_path / "pod" / "locked"
     (locked / "deep").mkdir(parents=True)
     (locked / "deep" / "file").touch()
+    outside = tmp_path / "outside"
+    outside.mkdir(mode=0o500)
+    (locked / "link").symlink_to(outside)
     (locked / "deep").chmod(0o500)
     locked.chmod(0o000)
     remove_folder(tmp_path / "pod")
     assert not (tmp_path / "pod").exists()
+    assert outside.stat().st_mode & 0o777 == 0o500
     remove_folder(tmp_path / "pod")  # again is no error
