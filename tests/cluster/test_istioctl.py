@@ -71,4 +71,5 @@ def test_the_webhooks_validation_takes_every_object_and_refuses_what_is_wrong(pr
         [program, "validate", "-f", tmp_path / "wrong.yaml"], capture_output=True, text=True, timeout=PATIENCE
     )
     assert done.returncode != 0
-    assert "invalid policy cmpt756s2.c756ns: invalid or unsupported path" in done.stderr
+    name = wrong[3]["metadata"]["name"]
+    assert f"invalid policy {name}.c756ns: invalid or unsupported path" in done.stderr
