@@ -42,8 +42,8 @@ class Catalog:
         self._columns: dict[tuple[str, str], tuple[Column, ...]] = {}
         self.revision = 0
         """Counts the changes, for whoever keeps what follows from the kinds."""
-        for definition in store.list(DEFINITION):
-            self._learn(definition)
+        for head in store.heads(DEFINITION):  # one at a time: all of them unpacked are 20 MB, which the process keeps
+            self._learn(store.get(DEFINITION, None, name_of(head)))
         store.listen(self._heard)
 
     def __iter__(self) -> Iterator[Kind]:
