@@ -14,6 +14,7 @@ import pytest
 
 from tests.realservices import LOADER_TOKEN, Chain, Service, bearer, front_env, operator_token
 
+ROOT = Path(__file__).parents[2]
 EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "")
 
 
@@ -23,7 +24,8 @@ def fuzz(service: Service, headers: dict[str, str], folder: Path, *more: str) ->
     command += ["--max-examples", EXAMPLES or "25", "--continue-on-failure", "--suppress-health-check", "too_slow"]
     command += [] if EXAMPLES else ["--seed", "756"]
     env = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", "COLUMNS": "120"}
-    seconds = 1800 if EXAMPLES else 120
+    env |= {"PYTHONPATH": str(ROOT), "SCHEMATHESIS_HOOKS": "tests.servicekit.fuzz_hooks"}
+    seconds = 1800 if EXAMPLES else 600  # 20 s on an idle machine
     done = subprocess.run(
         [*command, *more], cwd=folder, env=env, capture_output=True, text=True, timeout=seconds, check=False
     )
