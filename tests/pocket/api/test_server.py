@@ -410,6 +410,7 @@ def test_a_version_that_is_not_served_is_not_found_by_those_who_may_use_the_kind
 
 
 def test_the_authoritys_certificate_is_put_back(cluster: Cluster) -> None:
+    cluster.call(namespaces.reconcile, cluster.store)
     before = cluster.get("ConfigMap", "default", AUTHORITY)["data"]
     changed = {"metadata": {"name": AUTHORITY}, "data": {"ca.crt": ""}}
     assert cluster.request("PUT", f"{MAPS}/{AUTHORITY}", changed).status == 200
