@@ -42,8 +42,6 @@ TABLE = ROOT / "cluster/addons/controllers.txt"
 CACHE = ROOT / ".cache/controllers"
 NAME = "cmpt756s2"
 """Of the Deployment, and of the controller's object."""
-TEMPLATE = f"{NAME}-success-rate"
-"""Of the metric that Flagger judges by."""
 LABEL = "app.kubernetes.io/name"
 """Tells the Deployment's pods from those of cmpt756s2-v1 and -v2. Flagger takes the labels app, name and this one."""
 PROMETHEUS = "http://prometheus.istio-system:9090"
@@ -214,7 +212,7 @@ def _here(controller: Controller) -> Iterator[subprocess.Popen[bytes]]:
         config = Path(folder) / "kubeconfig"
         config.touch(mode=0o600)
         config.write_text(kubectl.ask("config", "view", "--raw", "--minify", "--flatten"))
-        where, ports = _prometheus(), _free_ports(2)
+        where, ports = os.environ.get("PROMETHEUS_URL") or prometheus.find().where, _free_ports(2)
         arguments = {
             FLAGGER: ("--mesh-provider=istio", f"--metrics-server={where}", f"--port={ports[0]}"),
             ARGO: (f"--healthzPort={ports[0]}", f"--metricsPort={ports[1]}", "--leader-elect=false", "--namespaced"),
@@ -236,17 +234,6 @@ def _here(controller: Controller) -> Iterator[subprocess.Popen[bytes]]:
                     process.wait(20)
                 except subprocess.TimeoutExpired:
                     process.kill()
-
-
-def _prometheus() -> str:
-    """Its address on this machine. Raises Trouble."""
-    return os.environ.get("PROMETHEUS_URL") or prometheus.find().where
-
-
-def _point(template: str, where: str) -> None:
-    """Flagger asks there for the template's metric. Raises Trouble."""
-    patch = {"spec": {"provider": {"address": where}}}
-    _ours("patch", "metrictemplate.flagger.app", template, "--type=merge", "-p", json.dumps(patch))
 
 
 def _free_ports(number: int) -> list[int]:
@@ -332,8 +319,6 @@ def release(controller: Controller, version: str) -> int:
         elif not changed and progress(controller, found).code is not None:
             _say("nothing to release: " + progress(controller, found).line)
             return progress(controller, found).code or PROMOTED
-        if on_pocket and controller is FLAGGER:
-            _point(TEMPLATE, _prometheus())
         code = _followed(controller, process, before if changed else "")
     why = f"kubectl -n {kubectl.NAMESPACE} describe {controller.kind.partition('.')[0]} {NAME}"
     ends = {PROMOTED: "promoted: it has all of the traffic", ROLLED_BACK: f"rolled back, nobody is on it. Why: {why}"}
