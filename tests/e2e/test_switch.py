@@ -234,7 +234,7 @@ def test_a_namespace_leaves_the_mesh_and_comes_back_without_losing_a_request(clu
     policies = ("-n", NAMESPACE, "-f", "cluster/policies.yaml")
     with Load(cluster.song_urls, cluster.token, clients=32) as load:
         time.sleep(1)
-        cluster.kubectl("-n", NAMESPACE, "delete", "authorizationpolicy", "allow-nothing")
+        cluster.kubectl("-n", NAMESPACE, "delete", "authorizationpolicy", "allow-nothing", "metrics")
         cluster.kubectl("delete", "--ignore-not-found", *policies)
         for label, ready in (("istio-injection-", "1/1"), ("istio-injection=enabled", "2/2")):
             cluster.kubectl("label", "namespace", NAMESPACE, label)
