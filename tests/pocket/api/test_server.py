@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pocket.api.bootstrap import bootstrap
 from pocket.controllers import namespace as namespaces
 from pocket.kinds.namespace import AUTHORITY
 from pocket.objects import Obj
@@ -410,8 +411,9 @@ def test_a_version_that_is_not_served_is_not_found_by_those_who_may_use_the_kind
 
 
 def test_the_authoritys_certificate_is_put_back(cluster: Cluster) -> None:
-    cluster.call(namespaces.reconcile, cluster.store)
+    cluster.call(bootstrap, cluster.store, "the authority's")
     before = cluster.get("ConfigMap", "default", AUTHORITY)["data"]
+    assert before == {"ca.crt": "the authority's"}
     changed = {"metadata": {"name": AUTHORITY}, "data": {"ca.crt": ""}}
     assert cluster.request("PUT", f"{MAPS}/{AUTHORITY}", changed).status == 200
     cluster.call(namespaces.reconcile, cluster.store)
