@@ -55,7 +55,7 @@ def serve() -> None:
     settings = from_environment()
     arguments = [
         "gunicorn",
-        "--bind", f"{settings.host}:{settings.port}",
+        "--bind", settings.host if settings.host.startswith("unix:") else f"{settings.host}:{settings.port}",
         "--worker-class", "gthread",
         "--workers", "1",
         "--threads", str(2 * settings.threads),  # while half of them wait for a slow Prometheus, others tell of health

@@ -22,7 +22,7 @@ FIND_PROMETHEUS = (
 class Settings:
     """`prometheus_url` is None where the environment does not say where it is; the Kubernetes API may know."""
 
-    host: str = "0.0.0.0"  # noqa: S104  a pod serves its network; pocket sets HOST=127.0.0.1
+    host: str = "0.0.0.0"  # noqa: S104  a pod serves its network; pocket sets HOST=unix:PATH
     port: int = 20001
     base_path: str = "/kiali"
     prometheus_url: str | None = None

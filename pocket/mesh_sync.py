@@ -14,9 +14,10 @@ from pocket.mesh.deliver import Delivery, NotAcknowledged, Refused
 from pocket.mesh.gatewayapi import convert as gatewayapi
 from pocket.mesh.holds import Holds, blame, key_of
 from pocket.mesh.model import PodEndpoint, Proxy, Snapshot, snapshot_of
+from pocket.mesh.peers import PROMETHEUS
 from pocket.mesh.translate import Translation, translate
 from pocket.objects import Obj, kind_of
-from pocket.parts import PROMETHEUS, write_certificate, write_targets
+from pocket.parts import write_certificate, write_targets
 from pocket.refusals import Report
 from pocket.scrape import monitored_targets, sidecar_targets
 from pocket.settings import Settings

@@ -18,13 +18,9 @@ from pocket import credentials, programs
 from pocket.files import write_private
 from pocket.mesh import telemetry
 from pocket.mesh.identities import Secrets
-from pocket.mesh.names import ROOT_NAMESPACE
-from pocket.mesh.peers import AUTHORITIES, CERTIFICATE, principal
+from pocket.mesh.peers import AUTHORITIES, CERTIFICATE
 from pocket.scrape import DEFAULT_INTERVAL, TargetGroup
 from pocket.settings import Settings
-
-PROMETHEUS = principal(ROOT_NAMESPACE, "prometheus")
-"""Who Prometheus is in the mesh: what policies that let it read metrics name."""
 
 CERTIFICATES = Path("certs")
 """The folder of Prometheus' certificate, in its own; the files have the names that Istio gives them in a pod
@@ -103,9 +99,14 @@ def prometheus_config(folder: Path) -> dict[str, Any]:
     All targets come from files in `folder`, so this never changes while Prometheus runs.
     """
 
+    # For targets with the scheme https: as one of the mesh. Prometheus knows no SPIFFE names, so it shows who it is and
+    # does not ask who answers. It reads the files again for each connection.
+    certificate = {key: str(folder / CERTIFICATES / name) for key, name in _CERTIFICATE_FILES.items()}
+
     def job(name: str, targets: str, **more: Any) -> dict[str, Any]:
         files = [{"files": [str(folder / targets)], "refresh_interval": "5m"}]  # changes are noticed at once anyway
-        return {"job_name": name, "file_sd_configs": files, **more}
+        tls = {**certificate, "insecure_skip_verify": True}
+        return {"job_name": name, "file_sd_configs": files, "tls_config": tls, **more}
 
     return {
         "global": {"scrape_interval": DEFAULT_INTERVAL, "scrape_timeout": "4s", "evaluation_interval": "1m"},
@@ -113,21 +114,12 @@ def prometheus_config(folder: Path) -> dict[str, Any]:
             job(
                 "sidecars",
                 "sidecars.json",
+                scheme="https",
                 scrape_interval=SIDECAR_INTERVAL,
                 metrics_path=telemetry.scrape_path(),
                 metric_relabel_configs=telemetry.metric_relabel_configs(),
             ),
-            job(
-                "servicemonitors",
-                "servicemonitors.json",
-                honor_labels=True,
-                # For targets with the scheme https: as one of the mesh. Prometheus knows no SPIFFE names, so it
-                # shows who it is and does not ask who answers. It reads the files again for each connection.
-                tls_config={
-                    **{key: str(folder / CERTIFICATES / name) for key, name in _CERTIFICATE_FILES.items()},
-                    "insecure_skip_verify": True,
-                },
-            ),
+            job("servicemonitors", "servicemonitors.json", honor_labels=True),
         ],
     }
 

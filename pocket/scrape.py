@@ -23,11 +23,11 @@ def sidecar_targets(proxies: Iterable[Proxy]) -> list[TargetGroup]:
     """One target for each Envoy of the mesh: Istio's standard metrics."""
     return [
         {
-            "targets": [f"127.0.0.1:{proxy.stats_port}"],
+            "targets": [f"127.0.0.1:{proxy.metrics_port}"],
             "labels": {"namespace": proxy.namespace, "pod": proxy.name},
         }
         for proxy in sorted(proxies, key=lambda proxy: proxy.id)
-        if proxy.mode != "plain"
+        if proxy.metrics_port
     ]
 
 
@@ -92,8 +92,8 @@ def _holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
 
 def _target(monitor: Obj, service: Obj, endpoint: Mapping[str, Any], pod: PodEndpoint) -> TargetGroup | None:
     container_port = _container_port(service, endpoint, pod)
-    if container_port is None or container_port not in pod.ports:
-        return None
+    if container_port is None or container_port not in pod.ports or container_port in pod.sockets:
+        return None  # Prometheus reads no Unix sockets
     spec = monitor["spec"]
     labels = {
         "namespace": pod.namespace,

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pocket import credentials
-from pocket.api.contracts import Address
 from pocket.mesh.model import PodEndpoint
 from pocket.objects import MIRROR, Obj, annotations_of, name_of, namespace_of
 from pocket.schemas import kubernetes
 from pocket.settings import NODE, Settings
+from pocket.sockets import Address
 
 NAMESPACE = "istio-system"
 XDS, MONITORING = 15012, 15014  # istiod's ports (https://istio.io/latest/docs/ops/deployment/application-requirements/)

@@ -1,6 +1,7 @@
 """gunicorn's settings, from the environment: `gunicorn -c python:servicekit.gunicorn_conf "app:create_app()"`.
 
-HOST, PORT        where to listen (0.0.0.0 and 30000; each image sets its own PORT)
+HOST, PORT        where to listen (0.0.0.0 and 30000; each image sets its own PORT); or HOST=unix:PATH, a Unix socket,
+                  as the label c756.listens of our images promises
 WORKERS           processes: 1 where services share cores, as one per service is then the fastest; `auto` is one per
                   core that this process may use, for pods that have cores of their own
 CONNECTIONS       requests at the same time, per worker
@@ -47,8 +48,9 @@ def _settings(env: Env) -> dict[str, Any]:
     if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise ConfigError(f"cannot start: LOG_LEVEL={level!r} is none of DEBUG, INFO, WARNING, ERROR")
     host = env.text("HOST", "0.0.0.0")  # noqa: S104  a pod listens for its whole network
+    port = env.integer("PORT", 30000, 1, MAX_PORT)
     settings = {
-        "bind": [f"{f'[{host}]' if ':' in host else host}:{env.integer('PORT', 30000, 1, MAX_PORT)}"],
+        "bind": [host if host.startswith("unix:") else f"{f'[{host}]' if ':' in host else host}:{port}"],
         "workers": workers,
         "worker_connections": env.integer("CONNECTIONS", 1000, 1, 100_000),
         "keepalive": env.integer("KEEPALIVE_SECONDS", 75, 0, 3600),
@@ -81,6 +83,11 @@ accesslog = None  # servicekit.logs writes one line per request, with its id
 if workers > 1:
     # Before anything imports prometheus_client, which chooses its storage at import.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="metrics-")
+
+
+def when_ready(server: Any) -> None:
+    """A Unix socket stays when the stopping master closes it, as one of systemd's does: its workers go on accepting."""
+    server.systemd = True
 
 
 def child_exit(server: Any, worker: Any) -> None:

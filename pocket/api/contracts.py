@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pocket.objects import FieldError, Obj
+from pocket.sockets import Address
 
 
 @dataclass(frozen=True)
@@ -18,10 +19,6 @@ class ExecContext:
     cwd: Path
     env: dict[str, str]
     root: Path | None = None  # the container's own tree: an argument `/code/app.py` that is in it means that file
-
-
-Address = tuple[str, int] | Path
-"""Where something listens: host and port, or a Unix socket."""
 
 
 @dataclass(frozen=True)

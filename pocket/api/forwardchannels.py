@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Coroutine, Sequence
-from pathlib import Path
 
 from aiohttp import WSMsgType, web
 
+from pocket import sockets
 from pocket.api import errors, podstreams
 from pocket.api.contracts import PodRuntime
 from pocket.objects import Obj
@@ -66,10 +66,7 @@ async def serve(
 
 
 async def _connect(runtime: PodRuntime, pod: Obj, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    address = runtime.port_address(pod, port)
-    if isinstance(address, Path):
-        return await asyncio.open_unix_connection(str(address))
-    return await asyncio.open_connection(*address)
+    return await sockets.dial(runtime.port_address(pod, port))
 
 
 async def _all(readers: Sequence[Coroutine[object, object, None]]) -> None:

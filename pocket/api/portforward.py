@@ -12,16 +12,16 @@ import asyncio
 import contextlib
 import itertools
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from aiohttp import web
 
 from pocket import sockets
 from pocket.api import containers, errors, forwardchannels, podstreams, spdy, upgrade
-from pocket.api.contracts import Address, PodRuntime
+from pocket.api.contracts import PodRuntime
 from pocket.api.registry import Registry
 from pocket.api.target import Target
 from pocket.objects import Obj, name_of, uid_of
+from pocket.sockets import Address
 
 PROTOCOL = "portforward.k8s.io"
 TUNNEL = f"SPDY/3.1+{PROTOCOL}"
@@ -200,7 +200,7 @@ class _Connection:
             self._carrying = asyncio.create_task(self._carry(None))
             return f"{_refused(port)}: it is no containerPort of this pod, and pocket knows only those"
         try:
-            reader, self._writer = await _dial(address)
+            reader, self._writer = await sockets.dial(address, _CHUNK)
         except OSError as error:
             self._carrying = asyncio.create_task(self._carry(None))
             refused = isinstance(error, ConnectionRefusedError | FileNotFoundError)
@@ -253,11 +253,3 @@ async def _read(reader: asyncio.StreamReader) -> bytes:
         return await reader.read(_CHUNK)
     except OSError:
         return b""  # broken off: as with a kubelet, the end of this connection, and of no other
-
-
-async def _dial(address: Address) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Raises OSError."""
-    if isinstance(address, Path):
-        with sockets.short(address.parent) as folder:
-            return await asyncio.open_unix_connection(f"{folder}/{address.name}", limit=_CHUNK)
-    return await asyncio.open_connection(*address, limit=_CHUNK)

@@ -20,12 +20,14 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from pocket import sockets
 from pocket.api import errors, podstreams
-from pocket.api.contracts import Address, PodRuntime
+from pocket.api.contracts import PodRuntime
 from pocket.api.errors import ApiError
 from pocket.api.registry import Registry
 from pocket.api.target import Target
 from pocket.objects import Obj, is_ready, labels_of, matches, name_of, namespace_of
+from pocket.sockets import Address
 
 _WAIT = 30.0  # seconds for the connection
 # Of one connection, or for this API server only (RFC 9110, 7.6.1).
@@ -102,7 +104,6 @@ async def pass_on(
 ) -> web.StreamResponse:
     """What is at the path of an address answers, to the request with some headers `more`. Raises ApiError."""
     host = ("127.0.0.1", 80) if isinstance(address, Path) else address
-    connector = aiohttp.UnixConnector(str(address)) if isinstance(address, Path) else aiohttp.TCPConnector()
     url = URL.build(
         scheme="http",
         host=host[0],
@@ -117,7 +118,7 @@ async def pass_on(
     headers.update(more)
     body: Any = request.content if request.body_exists else None
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=_WAIT)
-    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+    async with sockets.client(address, timeout) as session:
         try:
             asked = session.request(request.method, url, headers=headers, data=body, allow_redirects=False)
             async with asked as answer:

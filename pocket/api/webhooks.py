@@ -21,12 +21,12 @@ from typing import Any, Literal, TypeVar
 import aiohttp
 
 from pocket.api import errors, patch, selectors
-from pocket.api.contracts import Address
 from pocket.api.errors import ApiError
 from pocket.api.rbac import User
 from pocket.api.target import Target
 from pocket.objects import Kind, Obj, labels_of, name_of
 from pocket.schemas import cel
+from pocket.sockets import Address
 from pocket.store import Store
 
 Stage = Literal["mutate", "validate"]

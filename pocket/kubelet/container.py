@@ -18,7 +18,7 @@ from typing import Protocol
 from c756 import symptoms
 from pocket import logtimes, processes
 from pocket.files import Outside, within, write_private
-from pocket.images.store import ImageStore, ImageUnknown
+from pocket.images.store import Config, ImageStore, ImageUnknown
 from pocket.kubelet import probes, times, volumes
 from pocket.kubelet.environment import ConfigError, command_of
 from pocket.kubelet.events import EventRecorder
@@ -29,6 +29,7 @@ from pocket.objects import Obj, name_of, namespace_of, uid_of
 from pocket.ports import NoFreePort
 from pocket.processes import ProcessError
 from pocket.rootfs import inside
+from pocket.sockets import Address
 from pocket.store import now
 
 _LOG = logging.getLogger(__name__)
@@ -73,11 +74,11 @@ class Host(Protocol):
 
     def mark(self, container: str, attempt: int) -> str: ...
 
-    def port(self, container: Obj, name_or_number: str | int) -> int:
-        """Raises ValueError."""
+    def place(self, container: Obj, name_or_number: str | int) -> Address:
+        """Where a port of the container really is. Raises ValueError."""
 
-    def environment(self, container: Obj, image: Mapping[str, str]) -> dict[str, str]:
-        """Raises ConfigError."""
+    def environment(self, container: Obj, image: Config, workdir: Path) -> dict[str, str]:
+        """For a start in the folder `workdir`. Raises ConfigError."""
 
 
 class Container:
@@ -197,8 +198,8 @@ class Container:
 
     # -- Target of probes -----------------------------------------------------------------------------------------
 
-    def port(self, name_or_number: str | int) -> int:
-        return self._host.port(self.spec, name_or_number)
+    def place(self, name_or_number: str | int) -> Address:
+        return self._host.place(self.spec, name_or_number)
 
     async def execute(self, command: Sequence[str]) -> tuple[int, str]:
         """Run a command beside the container's process; its exit code and output (both streams)."""
@@ -240,10 +241,10 @@ class Container:
         self._event("Normal", "Pulled", f'Container image "{image}" already present on machine')
         await asyncio.to_thread(self._checkout, record.digest)
         volumes.mount(host.pod, self.spec, host.folder / ".volumes", self.rootfs)
-        env = host.environment(self.spec, config.env)
+        workdir = self._workdir(str(self.spec.get("workingDir") or config.workdir))
+        env = host.environment(self.spec, config, workdir)
         env.update(self._own_folders())
         argv = command_of(self.spec, config.entrypoint, config.cmd, env)
-        workdir = self._workdir(str(self.spec.get("workingDir") or config.workdir))
         env = {name: inside(self.rootfs, value) for name, value in env.items()}
         return Launch([inside(self.rootfs, word) for word in argv], workdir, env)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from pocket import logtimes, processes, standins
 from pocket.api.bootstrap import complete
-from pocket.api.contracts import Address, ExecContext, Figures
+from pocket.api.contracts import ExecContext, Figures
 from pocket.images.store import ImageStore
 from pocket.kinds.podspec import GRACE
 from pocket.kubelet import events, inject, records, scheduling
@@ -28,6 +28,7 @@ from pocket.mesh.model import LOCALHOST, PodEndpoint, Proxy
 from pocket.objects import Obj, kind_of, labels_of, matches, name_of, namespace_of, uid_of
 from pocket.ports import PortPool
 from pocket.settings import NODE, Settings
+from pocket.sockets import Address
 from pocket.store import Event, NotFound, Store, now
 
 _LOG = logging.getLogger(__name__)
@@ -285,7 +286,7 @@ class Kubelet:
             if endpoint.namespace != namespace_of(service) or not matches(selector, labels_of(worker.pod)):
                 continue
             number = endpoint.port_names.get(target) if isinstance(target, str) else int(target)
-            if number is not None and number in endpoint.ports:
+            if number is not None and number in endpoint.ports and number not in endpoint.sockets:
                 return endpoint.address, endpoint.ports[number]
         return None
 

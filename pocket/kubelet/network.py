@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pocket import credentials
-from pocket.api.contracts import Address
 from pocket.kubelet import inject, substitutes
 from pocket.kubelet.environment import container_environment, service_links
+from pocket.kubelet.folders import folder_of
 from pocket.kubelet.proxy import is_proxy
 from pocket.kubelet.records import PodRecord
 from pocket.mesh.gateways import HOSTS_ANNOTATION
@@ -18,6 +19,7 @@ from pocket.mesh.model import (
     ADMIN_SOCKET,
     CLUSTER_DOMAIN,
     LOCALHOST,
+    STATS_SOCKET,
     GatewayPort,
     Inbound,
     Mode,
@@ -25,10 +27,12 @@ from pocket.mesh.model import (
     Proxy,
     Substitute,
 )
+from pocket.mesh.password import USER
 from pocket.mesh.registry import target_port
 from pocket.objects import Obj, annotations_of, labels_of, matches, name_of, owner_of
 from pocket.ports import PortPool
 from pocket.settings import Settings
+from pocket.sockets import Address
 from pocket.store import Store
 
 # Of the person's environment; everything else stays outside.
@@ -70,7 +74,8 @@ class Network:
         ]
         missing = [port for port in dict.fromkeys(wanted) if port not in record.app_ports]
         rules = [rule for rule in substitutes.RULES if rule.hosts not in record.substitute_ports]
-        count = len(missing) + (1 if mode and not record.stats_port else 0)
+        counts = mode in ("sidecar", "gateway") and not record.metrics_port
+        count = len(missing) + (1 if counts else 0)
         if mode == "sidecar":
             count += len(missing) + len(rules)
         if mode in ("sidecar", "plain") and not record.outbound_port:
@@ -80,15 +85,26 @@ class Network:
             record.app_ports[port] = next(fresh)
             if mode == "sidecar":
                 record.inbound_ports[port] = next(fresh)
-        if mode and not record.stats_port:
-            record.stats_port = next(fresh)
+        if counts:
+            record.metrics_port = next(fresh)
         if mode in ("sidecar", "plain"):
             record.outbound_port = record.outbound_port or next(fresh)
+            record.password = record.password or secrets.token_urlsafe()
         if mode == "sidecar":
             for rule in rules:
                 record.substitute_ports[rule.hosts] = next(fresh)
 
-    def port(self, container: Obj, name_or_number: str | int) -> int:
+    def listen(self, container: Obj, sockets: bool) -> None:
+        """Note how a container about to start listens; `sockets`: it can do so on a Unix socket.
+
+        It does so for its first port, which other users of the machine then cannot reach. Outside the mesh it does
+        not: there nobody is asked who he is, and Prometheus, which reads no Unix sockets, reads the port itself.
+        """
+        first = [int(entry["containerPort"]) for entry in container.get("ports") or ()][:1]
+        others = [port for port in self._record.sockets if port not in first]
+        self._record.sockets = others + (first if sockets and self.mode != "plain" else [])
+
+    def place(self, container: Obj, name_or_number: str | int) -> Address:
         """Where a container's port really is. Raises ValueError."""
         number: int | None = None
         if isinstance(name_or_number, int) or str(name_or_number).isdigit():
@@ -99,7 +115,12 @@ class Network:
                     number = int(entry["containerPort"])
         if number not in self._record.app_ports:
             raise ValueError(f"port {name_or_number}: no containerPort of the pod, and pocket knows only those")
-        return self._record.app_ports[number]
+        return self._place(number)
+
+    def _place(self, port: int) -> Address:
+        if port in self._record.sockets:
+            return folder_of(self._settings, self._record.uid) / _socket(port)
+        return LOCALHOST, self._record.app_ports[port]
 
     def address(self, port: int, proxy: Path) -> Address:
         """Where what the pod calls `port` really is, as seen from inside it; its Envoy runs in the folder `proxy`.
@@ -107,17 +128,24 @@ class Network:
         An Envoy has Istio's ports (https://istio.io/latest/docs/ops/deployment/application-requirements/). Raises
         LookupError.
         """
-        own = self._gateway_targets() if self.mode == "gateway" else self._record.app_ports
-        if port in own:
-            return LOCALHOST, own[port]
+        gateway = self._gateway_targets() if self.mode == "gateway" else {}
+        if port in gateway:
+            return LOCALHOST, gateway[port]
+        if port in self._record.app_ports:
+            return self._place(port)
         if inject.is_injected(self.pod) and port == _ENVOY_ADMIN:
             return proxy / ADMIN_SOCKET
         if inject.is_injected(self.pod) and port in _ENVOY_STATS:
-            return LOCALHOST, self._record.stats_port
+            return proxy / STATS_SOCKET
         raise LookupError(f"port {port}: no containerPort of the pod, and pocket knows only those")
 
-    def environment(self, container: Obj, image: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
-        """All variables of a container; `more` is for those that say nothing about them. Raises ConfigError."""
+    def environment(
+        self, container: Obj, image: Mapping[str, str], more: Mapping[str, str], workdir: Path
+    ) -> dict[str, str]:
+        """All variables of a container; `more` is for those that say nothing about them. Raises ConfigError.
+
+        It starts in `workdir`, from where it sees the socket on which it may have to listen.
+        """
         path = [*image.get("PATH", "").split(os.pathsep), str(Path(sys.executable).parent)]
         path += os.environ.get("PATH", os.defpath).split(os.pathsep)
         path = list(dict.fromkeys(entry for entry in path if entry))
@@ -128,7 +156,7 @@ class Network:
             self._store.find,
             image={"LANG": "C.UTF-8", **system, **image, "PATH": os.pathsep.join(path), "HOSTNAME": self._record.name},
             links=self._service_links(),
-            ours=self._listen_variables(container),
+            ours=self._listen_variables(container, workdir),
             defaults={**self._proxy_variables(), **self._substitute_variables(), **more},
         )
 
@@ -148,6 +176,7 @@ class Network:
             service_account=str(self.pod["spec"].get("serviceAccountName") or "default"),
             has_sidecar=self.mode == "sidecar",
             ready=ready,
+            sockets={} if self.mode == "sidecar" else {port: self._seen(port) for port in self._record.sockets},
         )
 
     def workload(self) -> str:
@@ -170,19 +199,26 @@ class Network:
         own = [entry for entry in spec.get("initContainers") or () if entry.get("restartPolicy") == "Always"]
         return own + [entry for entry in spec["containers"] if not (self.mode == "sidecar" and is_proxy(entry))]
 
-    def _listen_variables(self, container: Obj) -> dict[str, str]:
+    def _seen(self, port: int) -> str:
+        """A socket's path: all Envoys run in folders of pods' folders, and 107 bytes are all that there may be."""
+        return f"../../{self._record.uid}/{_socket(port)}"
+
+    def _listen_variables(self, container: Obj, workdir: Path) -> dict[str, str]:
         variables = {}
         for index, entry in enumerate(container.get("ports") or ()):
             port = str(self._record.app_ports[int(entry["containerPort"])])
             if index == 0:
-                variables.update({"HOST": LOCALHOST, "PORT": port})
+                place = self._place(int(entry["containerPort"]))
+                host = f"unix:{os.path.relpath(place, workdir.resolve())}" if isinstance(place, Path) else LOCALHOST
+                variables.update({"HOST": host, "PORT": port})
             variables[f"PORT_{entry['containerPort']}"] = port
         return variables
 
     def _proxy_variables(self) -> dict[str, str]:
         if self.mode not in ("sidecar", "plain"):
             return {}
-        proxy = f"http://127.0.0.1:{self._record.outbound_port}"
+        password = f"{USER}:{self._record.password}@" if self._record.password else ""
+        proxy = f"http://{password}127.0.0.1:{self._record.outbound_port}"
         spared = "localhost,127.0.0.1"
         return {
             "http_proxy": proxy, "HTTP_PROXY": proxy, "https_proxy": proxy, "HTTPS_PROXY": proxy,
@@ -219,7 +255,7 @@ class Network:
             namespace=record.namespace,
             uid=record.uid,
             directory=str(directory),
-            stats_port=record.stats_port,
+            metrics_port=record.metrics_port,
             mode=mode,
             workload=self.workload(),
             app=labels.get("app", ""),
@@ -227,8 +263,15 @@ class Network:
             labels=labels,
             service_account=str(self.pod["spec"].get("serviceAccountName") or "default"),
             outbound_port=record.outbound_port,
+            password=record.password,
             inbound=tuple(
-                Inbound(port, listen, record.app_ports[port]) for port, listen in sorted(record.inbound_ports.items())
+                Inbound(
+                    port,
+                    listen,
+                    record.app_ports[port],
+                    socket=self._seen(port) if port in record.sockets else "",
+                )
+                for port, listen in sorted(record.inbound_ports.items())
             ),
             substitutes=self._substitutes(),
             gateway_ports=self._gateway_ports() if mode == "gateway" else (),
@@ -291,6 +334,11 @@ class Network:
         """Those that lead to the pod."""
         services = self._store.list("Service", self._record.namespace)
         return [service for service in services if matches(service["spec"].get("selector"), labels_of(self.pod))]
+
+
+def _socket(port: int) -> str:
+    """The socket of a containerPort, in the pod's folder."""
+    return f"{port}.sock"
 
 
 def _by_name(service: Obj, port: int) -> tuple[str, int] | None:

@@ -11,15 +11,16 @@ import contextlib
 import logging
 import sqlite3
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from pocket import kubeconfig
 from pocket.files import write_private
-from pocket.images.store import ImageStore
+from pocket.images.store import Config, ImageStore
 from pocket.kubelet import inject, times, volumes
 from pocket.kubelet.container import Container, Sleep
 from pocket.kubelet.environment import ConfigError
@@ -40,10 +41,14 @@ from pocket.objects import (
 )
 from pocket.ports import NoFreePort, PortPool
 from pocket.settings import NODE, Settings
+from pocket.sockets import Address
 from pocket.store import NotFound, Store, now
 from pocket.tokens import LONG, Tokens
 
 _LOG = logging.getLogger(__name__)
+
+LISTENS = "c756.listens"
+"""The label of images whose program can listen on something else than a port: `unix`, where HOST is `unix:PATH`."""
 
 _RETRY = 10.0  # seconds after a failure of our own (a full disk, no port)
 _DEFAULT_GRACE = 30.0  # seconds, as Kubernetes
@@ -119,12 +124,15 @@ class PodWorker:
     def mark(self, container: str, attempt: int) -> str:
         return mark_of(self._shared.settings, self.record, container, attempt)
 
-    def port(self, container: Obj, name_or_number: str | int) -> int:
-        return self.network.port(container, name_or_number)
+    def place(self, container: Obj, name_or_number: str | int) -> Address:
+        return self.network.place(container, name_or_number)
 
-    def environment(self, container: Obj, image: Mapping[str, str]) -> dict[str, str]:
+    def environment(self, container: Obj, image: Config, workdir: Path) -> dict[str, str]:
         config = self.folder / "kubeconfig"
-        return self.network.environment(container, image, {"KUBECONFIG": str(config)} if config.exists() else {})
+        more = {"KUBECONFIG": str(config)} if config.exists() else {}
+        own = container.get("command") or container.get("args")  # then it is not the image's program that runs
+        self.network.listen(container, image.labels.get(LISTENS) == "unix" and not own)
+        return self.network.environment(container, image.env, more, workdir)
 
     # -- what others ask ------------------------------------------------------------------------------------------
 

@@ -11,12 +11,15 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import aiohttp
 
+from pocket import sockets
 from pocket.mesh.telemetry import PROBE_ID
 from pocket.objects import Obj
+from pocket.sockets import Address
 
 HOST = "127.0.0.1"
 _SHOWN = 1024  # characters of an answer that an Event shows
@@ -36,8 +39,8 @@ class Result:
 class Target(Protocol):
     """The container, as a probe sees it."""
 
-    def port(self, name_or_number: str | int) -> int:
-        """The port on 127.0.0.1 where the container's port really is. Raises ValueError."""
+    def place(self, name_or_number: str | int) -> Address:
+        """Where the container's port really is. Raises ValueError."""
 
     async def execute(self, command: Sequence[str]) -> tuple[int, str]:
         """Run a command in the container; its exit code and output."""
@@ -103,7 +106,7 @@ async def _ask(probe: Obj, target: Target) -> Result:
         if "httpGet" in probe:
             return await _http(probe["httpGet"], target)
         if "tcpSocket" in probe:
-            _, writer = await asyncio.open_connection(HOST, target.port(probe["tcpSocket"]["port"]))
+            _, writer = await sockets.dial(target.place(probe["tcpSocket"]["port"]))
             writer.close()
             return Result(True)
         if "exec" in probe:
@@ -155,9 +158,10 @@ async def watch(
 
 async def _http(get: Obj, target: Target) -> Result:
     secure = str(get.get("scheme") or "HTTP").upper() == "HTTPS"
-    host = get.get("host") or HOST
     path = str(get.get("path") or "/")
-    url = f"{'https' if secure else 'http'}://{host}:{target.port(get['port'])}/{path.lstrip('/')}"
+    place = target.place(get["port"])
+    host = HOST if isinstance(place, Path) else f"{get.get('host') or HOST}:{place[1]}"
+    url = f"{'https' if secure else 'http'}://{host}/{path.lstrip('/')}"
     headers = {
         "User-Agent": "kube-probe/pocket",
         "Accept": "*/*",
@@ -166,12 +170,12 @@ async def _http(get: Obj, target: Target) -> Result:
         "X-Request-Id": f"{PROBE_ID}{uuid.uuid4()}",
     }
     headers.update({str(entry["name"]): str(entry.get("value") or "") for entry in get.get("httpHeaders") or ()})
-    connector = aiohttp.TCPConnector(force_close=True, ssl=False)  # Kubernetes does not verify certificates here
     # The timeout is the caller's: aiohttp's own (30 s for a connection, by the clock) counts our delays as theirs.
     endless = aiohttp.ClientTimeout(total=None, sock_connect=None)
     async with (
-        aiohttp.ClientSession(connector=connector, timeout=endless) as session,
-        session.get(url, headers=headers, allow_redirects=False) as response,
+        # Kubernetes does not verify certificates here.
+        sockets.client(place, endless) as session,
+        session.get(url, headers=headers, allow_redirects=False, ssl=False) as response,
     ):
         body = await response.content.read(_SHOWN)
         ok = 200 <= response.status < 400

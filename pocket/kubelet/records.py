@@ -44,17 +44,19 @@ class PodRecord:
     name: str
     grace: float = 30.0  # seconds
     app_ports: dict[int, int] = field(default_factory=dict)  # containerPort -> where the application listens
+    sockets: list[int] = field(default_factory=list)  # containerPorts for which it listens on a Unix socket instead
     inbound_ports: dict[int, int] = field(default_factory=dict)  # containerPort -> where its sidecar listens
     substitute_ports: dict[str, int] = field(default_factory=dict)  # external host (pattern) -> the sidecar's listener
     outbound_port: int = 0
-    stats_port: int = 0
+    metrics_port: int = 0
+    password: str = ""  # for the way out; without one (the pod of an earlier pocket) everybody has it
     containers: dict[str, ContainerRecord] = field(default_factory=dict)
     plain: bool = False  # no sidecar, but an Envoy that knows the Services
 
     def ports(self) -> list[int]:
         """Every port that the pod has from the pool."""
         ours = [*self.app_ports.values(), *self.inbound_ports.values(), *self.substitute_ports.values()]
-        return [port for port in [*ours, self.outbound_port, self.stats_port] if port]
+        return [port for port in [*ours, self.outbound_port, self.metrics_port] if port]
 
     def save(self, folder: Path) -> None:
         """Write it down, in one piece. Raises OSError."""

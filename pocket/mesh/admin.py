@@ -17,7 +17,7 @@ import aiohttp
 
 from pocket import programs, sockets
 from pocket.mesh.bootstrap import READY_PATH, complete
-from pocket.mesh.model import ADMIN_SOCKET, LOCALHOST, EnvoyConfig, Proxy
+from pocket.mesh.model import ADMIN_SOCKET, STATS_SOCKET, EnvoyConfig, Proxy
 
 _POLL = 0.1  # seconds between two looks at an Envoy that drains
 _LIVE, _DRAINING = 0, 1  # server.state, https://www.envoyproxy.io/docs/envoy/latest/api-v3/admin/v3/server_info.proto
@@ -74,8 +74,8 @@ async def is_live(proxy: Proxy) -> bool:
 
 async def admin(proxy: Proxy, method: str, path: str) -> str:
     """Ask the admin interface of a running Envoy. Raises Gone."""
-    async with _session(proxy) as session:
-        return await _ask(session, proxy, method, path)
+    async with session(proxy, ADMIN_SOCKET) as client:
+        return await _ask(client, proxy, method, path)
 
 
 async def works(proxy: Proxy) -> bool:
@@ -95,13 +95,10 @@ async def worker_has_it(proxy: Proxy) -> None:
     It takes what it was handed in the round in which it answers this request, if not before; whoever asks it something
     after that meets the new configuration. Raises Gone.
     """
-    url = f"http://{LOCALHOST}:{proxy.stats_port}{READY_PATH}"
-    try:
-        timeout = aiohttp.ClientTimeout(total=5)
-        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as response:
-            response.raise_for_status()
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise Gone(f"Envoy of {proxy.id} does not answer on its port {proxy.stats_port} ({error})") from error
+    if _is_old(proxy):
+        return
+    async with session(proxy, STATS_SOCKET) as client:
+        await _ask(client, proxy, "GET", READY_PATH)
 
 
 async def validate(proxy: Proxy, config: EnvoyConfig) -> str | None:
@@ -129,31 +126,34 @@ def objection(output: str) -> str:
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
+def _is_old(proxy: Proxy) -> bool:
+    """Was it started by an earlier pocket, without this socket? Then it will soon be renewed."""
+    return not Path(proxy.directory, STATS_SOCKET).exists()
+
+
 async def _stats(proxy: Proxy, pattern: str) -> dict[str, Any]:
     body = await admin(proxy, "GET", f"/stats?format=json&filter={pattern}")
     return {stat["name"]: stat["value"] for stat in json.loads(body)["stats"] if "name" in stat}
 
 
 @contextlib.asynccontextmanager
-async def _session(proxy: Proxy) -> AsyncIterator[aiohttp.ClientSession]:
-    """A client of the admin socket. The kernel allows a socket's path 107 bytes: the directory goes by descriptor."""
-    with contextlib.ExitStack() as stack:
+async def session(proxy: Proxy, socket: str) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client of one of an Envoy's sockets, whatever the host in its URLs. Raises Gone."""
+    async with contextlib.AsyncExitStack() as stack:
+        timeout = aiohttp.ClientTimeout(total=5)
         try:
-            folder = stack.enter_context(sockets.short(Path(proxy.directory)))
+            client = await stack.enter_async_context(sockets.client(Path(proxy.directory, socket), timeout))
         except OSError as error:
             raise Gone(f"Envoy of {proxy.id} has no directory {proxy.directory}: {error.strerror}") from error
-        connector = aiohttp.UnixConnector(path=f"{folder}/{ADMIN_SOCKET}")
-        timeout = aiohttp.ClientTimeout(total=5)
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-            yield session
+        yield client
 
 
-async def _ask(session: aiohttp.ClientSession, proxy: Proxy, method: str, path: str) -> str:
+async def _ask(client: aiohttp.ClientSession, proxy: Proxy, method: str, path: str) -> str:
     try:
-        async with session.request(method, f"http://envoy{path}") as response:
+        async with client.request(method, f"http://envoy{path}") as response:
             return await response.text()
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         reason = getattr(error, "strerror", None) or error
         refused = getattr(error, "errno", None) == errno.ECONNREFUSED
         kind = Dead if refused else Gone
-        raise kind(f"Envoy of {proxy.id} does not answer on its admin socket ({reason})") from error
+        raise kind(f"Envoy of {proxy.id} does not answer on its socket ({reason})") from error

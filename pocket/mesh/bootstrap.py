@@ -8,7 +8,16 @@ from typing import Any
 
 from pocket.mesh import telemetry
 from pocket.mesh.identities import sample
-from pocket.mesh.model import ADMIN_SOCKET, ADS, BOOTSTRAP_FILE, CLUSTER_DOMAIN, LOCALHOST, EnvoyConfig, Proxy
+from pocket.mesh.model import (
+    ADMIN_SOCKET,
+    ADS,
+    BOOTSTRAP_FILE,
+    CLUSTER_DOMAIN,
+    LOCALHOST,
+    STATS_SOCKET,
+    EnvoyConfig,
+    Proxy,
+)
 from pocket.mesh.names import typed
 from pocket.mesh.regexes import MAX_PROGRAM_SIZE
 
@@ -20,7 +29,7 @@ XDS_CLUSTER = "xds-grpc"  # Istio's name
 _COME_BACK = {"base_interval": "0.1s", "max_interval": "1s"}  # when the control process is away
 
 READY_PATH = "/healthz/ready"
-"""Where a proxy's `stats_port` says that it is ready; Istio's sidecars do so on port 15021."""
+"""Where a proxy says at STATS_SOCKET that it is ready; Istio's sidecars do so on port 15021."""
 
 LISTENER_DRAIN_SECONDS = 60
 """How long requests may go on through a listener that was replaced; then Envoy cuts them off. Listeners are replaced
@@ -64,7 +73,7 @@ def bootstrap(proxy: Proxy) -> dict[str, Any]:
             "cds_config": ADS,
             "lds_config": ADS,
         },
-        "static_resources": {"listeners": [_stats_listener(proxy)], "clusters": [_admin_cluster(), _xds_cluster()]},
+        "static_resources": {"listeners": [_stats_listener()], "clusters": [_admin_cluster(), _xds_cluster()]},
         "stats_config": {
             "use_all_default_tags": False,
             "stats_tags": telemetry.stats_tags(),
@@ -140,8 +149,8 @@ def envoy_argv(envoy: str | Path) -> list[str]:
     ]  # fmt: skip
 
 
-def _stats_listener(proxy: Proxy) -> dict[str, Any]:
-    """`/stats/prometheus` and nothing else of the admin interface, on a port that Prometheus can reach.
+def stats_chain() -> dict[str, Any]:
+    """The filter chain of who reads what a proxy counts: `/stats/prometheus` and nothing else of the admin interface.
 
     And Istio's READY_PATH, which the worker thread answers itself.
     """
@@ -160,12 +169,15 @@ def _stats_listener(proxy: Proxy) -> dict[str, Any]:
             }
         ],
     )
+    return {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
+
+
+def _stats_listener() -> dict[str, Any]:
+    """For pocket and `kubectl port-forward`; Prometheus, which reads no Unix sockets, has a port with mutual TLS."""
     return {
         "name": "stats",
-        "address": {"socket_address": {"address": LOCALHOST, "port_value": proxy.stats_port}},
-        "filter_chains": [
-            {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
-        ],
+        "address": {"pipe": {"path": STATS_SOCKET, "mode": 0o600}},
+        "filter_chains": [stats_chain()],
         "enable_reuse_port": False,
     }
 

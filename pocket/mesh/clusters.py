@@ -97,7 +97,8 @@ def inbound_clusters(snapshot: Snapshot, proxy: Proxy) -> list[Resource]:
             **policy.apply({}, http=http, http2=protocol in ("http2", "grpc")),
             "connect_timeout": LOCAL_CONNECT_TIMEOUT,
             "load_assignment": _assignment(
-                inbound_cluster_name(inbound.container_port), [Address(LOCALHOST, inbound.app_port)]
+                inbound_cluster_name(inbound.container_port),
+                [Address(inbound.socket, 0) if inbound.socket else Address(LOCALHOST, inbound.app_port)],
             ),
         }
         if service:
@@ -324,9 +325,8 @@ def _has(address: Address, labels: Mapping[str, str]) -> bool:
 def _assignment(name: str, addresses: Sequence[Address]) -> Resource:
     endpoints = []
     for address in addresses:
-        endpoint: Resource = {
-            "endpoint": {"address": {"socket_address": {"address": address.host, "port_value": address.port}}}
-        }
+        place: Resource = {"socket_address": {"address": address.host, "port_value": address.port}}
+        endpoint: Resource = {"endpoint": {"address": place if address.port else {"pipe": {"path": address.host}}}}
         if address.pod:
             endpoint["metadata"] = telemetry.endpoint_metadata(address.pod)
         if address.mutual:

@@ -13,7 +13,7 @@ from pocket.files import write_private
 from pocket.mesh.admin import Dead, Gone, worker_has_it, works
 from pocket.mesh.bootstrap import XDS_SOCKET, bootstrap
 from pocket.mesh.identities import Identities
-from pocket.mesh.model import ADMIN_SOCKET, BOOTSTRAP_FILE, EnvoyConfig, Proxy
+from pocket.mesh.model import ADMIN_SOCKET, BOOTSTRAP_FILE, STATS_SOCKET, EnvoyConfig, Proxy
 from pocket.xds.messages import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET, Encoder
 from pocket.xds.server import Connection, Server, Unseen
 from pocket.xds.stream import Configuration
@@ -37,10 +37,10 @@ class Refused(NotAcknowledged):
 
 
 def prepare(proxy: Proxy) -> None:
-    """Write the bootstrap file of a proxy that is about to start, and remove the socket of an earlier one."""
+    """Write the bootstrap file of a proxy that is about to start, and remove the sockets of an earlier one."""
     directory = Path(proxy.directory)
-    with contextlib.suppress(FileNotFoundError):
-        (directory / ADMIN_SOCKET).unlink()
+    for socket in (ADMIN_SOCKET, STATS_SOCKET):
+        (directory / socket).unlink(missing_ok=True)
     write_private(directory / BOOTSTRAP_FILE, json.dumps(bootstrap(proxy), indent=1, sort_keys=True).encode())
 
 

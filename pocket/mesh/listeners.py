@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pocket.mesh import authorization, jwt, peers, telemetry
+from pocket.mesh import authorization, jwt, password, peers, telemetry
+from pocket.mesh.bootstrap import stats_chain
 from pocket.mesh.certificates import problem, server_socket, terminates
 from pocket.mesh.clusters import dns_cache, inbound_service, substitute_name, token_rules
 from pocket.mesh.gateways import Server, gateway_routes_name, gateway_servers, l4_route, sni_routes
@@ -45,7 +46,15 @@ def listeners(view: View) -> list[Resource]:
             name = substitute_name(substitute)
             chain = _tcp_chain(name, {**targets[name], **SUBSTITUTE_RETRY})
             made.append(_listener(name, substitute.listen_port, [chain]))
+    if view.proxy.metrics_port:
+        made.append(_metrics(view.proxy.metrics_port))
     return made + [_inbound(view, inbound) for inbound in view.proxy.inbound]
+
+
+def _metrics(port: int) -> Resource:
+    """What the proxy counts, for Prometheus alone."""
+    chain = stats_chain()
+    return _listener("metrics", port, [], "INBOUND") | peers.server_chains("STRICT", chain, chain, peers.PROMETHEUS)
 
 
 def _outbound(view: View) -> Resource:
@@ -57,7 +66,9 @@ def _outbound(view: View) -> Resource:
         "use_remote_address": False,
         "normalize_path": True,  # Istio's default, BASE
         "upgrade_configs": [{"upgrade_type": "CONNECT"}, {"upgrade_type": "websocket"}],
+        **password.challenge(proxy.password),
         "http_filters": [
+            *password.filters(proxy.password),
             *([] if proxy.mode == "plain" else [telemetry.identity_filter(proxy)]),
             *_request_filters(),
             {

@@ -27,6 +27,9 @@ BOOTSTRAP_FILE = "bootstrap.json"
 ADMIN_SOCKET = "admin.sock"
 """Envoy's admin interface: a Unix socket in the proxy's directory, which only its owner can open."""
 
+STATS_SOCKET = "stats.sock"
+"""Beside it: what Envoy has counted, and whether its worker is there."""
+
 DRAIN_SECONDS = 5
 """How long an Envoy that shall stop may take to finish what is under way."""
 
@@ -46,6 +49,7 @@ class Inbound:
     listen_port: int
     app_port: int
     name: str = ""  # the containerPort's name, which a Service's targetPort may use
+    socket: str = ""  # where the application listens instead of `app_port`: a path as seen from the proxy's directory
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ class Proxy:
     namespace: str
     uid: str  # the pod's uid
     directory: str  # where its Envoy runs (its cwd): bootstrap, admin socket and control channel lie there
-    stats_port: int  # Prometheus scrapes http://127.0.0.1:STATS_PORT/stats/prometheus
+    metrics_port: int  # Prometheus, and nobody else, scrapes https://127.0.0.1:METRICS_PORT/stats/prometheus
     mode: Mode = "sidecar"
     workload: str = "unknown"  # the Deployment's (Job's) name
     app: str = ""  # label `app`, "" where the pod has none
@@ -95,6 +99,7 @@ class Proxy:
     labels: Mapping[str, str] = field(default_factory=dict)
     service_account: str = "default"
     outbound_port: int = 0  # the application's http_proxy; a gateway has none
+    password: str = ""  # what it asks there for; "" for nothing
     inbound: tuple[Inbound, ...] = ()
     substitutes: tuple[Substitute, ...] = ()
     gateway_ports: tuple[GatewayPort, ...] = ()
@@ -123,6 +128,7 @@ class PodEndpoint:
     ready: bool = True  # pods that are not ready, or on their way out, get no traffic
     address: str = LOCALHOST
     authorization: str = field(default="", repr=False)  # the header that whoever calls it has to send, if any
+    sockets: Mapping[int, str] = field(default_factory=dict)  # containerPort -> Unix socket, as seen by every Envoy
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pocket.mesh import telemetry
+from pocket.mesh import password, telemetry
 from pocket.mesh.model import Resource
 from pocket.mesh.names import (
     MESH,
@@ -62,7 +62,12 @@ def outbound_routes(view: View) -> Resource:
         for virtual_host in virtual_hosts:
             virtual_host["include_request_attempt_count"] = False
     virtual_hosts.append(_allow_any())
-    return {"name": OUTBOUND_ROUTES, "virtual_hosts": virtual_hosts, "validate_clusters": False}
+    return {
+        "name": OUTBOUND_ROUTES,
+        "virtual_hosts": virtual_hosts,
+        "validate_clusters": False,
+        "request_headers_to_remove": [password.HEADER],
+    }
 
 
 def _best_rules(services: Iterable[MeshService], rules: Sequence[Obj]) -> dict[str, int]:

@@ -43,6 +43,10 @@ def principal(namespace: str, account: str) -> str:
     return f"{TRUST_DOMAIN}/ns/{namespace}/sa/{account}"
 
 
+PROMETHEUS = principal(ROOT_NAMESPACE, "prometheus")
+"""Who Prometheus is in the mesh: what policies that let it read metrics name, and the only reader of proxies' own."""
+
+
 class PeerAuthentications:
     """What the PeerAuthentications of a cluster say."""
 
@@ -122,17 +126,19 @@ def client(mode: str | None, principals: Sequence[str], names: Sequence[str], sn
 # -- who is called ----------------------------------------------------------------------------------------------------
 
 
-def server_chains(mode: Mode, encrypted: Resource, plain: Resource) -> Resource:
-    """The fields of an inbound listener: a filter chain for mutual TLS, one for the rest, or both."""
+def server_chains(mode: Mode, encrypted: Resource, plain: Resource, only: str = "") -> Resource:
+    """The fields of an inbound listener: a filter chain for mutual TLS, one for the rest, or both.
+
+    `only`: the one principal that may connect by mutual TLS, in place of all of the trust domain.
+    """
+    who = {"exact": f"spiffe://{only}"} if only else {"prefix": f"spiffe://{TRUST_DOMAIN}/"}
     if mode == "DISABLE":
         return {"filter_chains": [plain]}
     common = {
         "tls_certificate_sds_secret_configs": [_sds(CERTIFICATE)],
         "combined_validation_context": {
             "default_validation_context": {
-                "match_typed_subject_alt_names": [
-                    {"san_type": "URI", "matcher": {"prefix": f"spiffe://{TRUST_DOMAIN}/"}}
-                ]
+                "match_typed_subject_alt_names": [{"san_type": "URI", "matcher": who}]
             },
             "validation_context_sds_secret_config": _sds(AUTHORITIES),
         },

@@ -57,7 +57,7 @@ _RESOLUTIONS: dict[str, Resolution] = {
 class Address:
     """Where one instance of a service listens, and whose it is."""
 
-    host: str
+    host: str  # or, where `port` is 0, the path of a Unix socket
     port: int
     labels: Mapping[str, str] = field(default_factory=dict)
     pod: PodEndpoint | None = None
@@ -241,7 +241,11 @@ def _pods(spec: Obj, port: Obj, namespace: str, snapshot: Snapshot) -> list[Addr
 def _address(pod: PodEndpoint, port: int, snapshot: Snapshot) -> Address:
     mode = peer_authentications(snapshot).mode(pod.namespace, pod.labels, port)
     mutual = pod.has_sidecar and mode != "DISABLE"
-    return Address(pod.address, pod.ports[port], pod.labels, pod, mutual=mutual)
+    return Address(*_place(pod, port), pod.labels, pod, mutual=mutual)
+
+
+def _place(pod: PodEndpoint, port: int) -> tuple[str, int]:
+    return (pod.sockets[port], 0) if port in pod.sockets else (pod.address, pod.ports[port])
 
 
 def peer_authentications(snapshot: Snapshot) -> PeerAuthentications:
@@ -402,4 +406,4 @@ def _workloads(obj: Obj, port: int, snapshot: Snapshot) -> list[Address]:
     """The pods that a ServiceEntry selects."""
     namespace = obj["metadata"].get("namespace") or "default"
     pods = _selected(obj["spec"]["workloadSelector"].get("labels"), namespace, snapshot)
-    return [Address(pod.address, pod.ports[port], pod.labels, pod) for pod in pods if pod.ready and port in pod.ports]
+    return [Address(*_place(pod, port), pod.labels, pod) for pod in pods if pod.ready and port in pod.ports]

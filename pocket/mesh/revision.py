@@ -17,7 +17,7 @@ def revision(envoy: Path) -> str:
     program, is not there.
     """
     program = envoy.stat()
-    nobody = [Proxy(name="", namespace="", uid="", directory="", stats_port=0, mode=mode) for mode in MODES]
+    nobody = [Proxy(name="", namespace="", uid="", directory="", metrics_port=0, mode=mode) for mode in MODES]
     content = [
         program.st_size,
         program.st_mtime_ns,

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pocket.mesh import password
 from pocket.mesh.model import PodEndpoint, Proxy
 from pocket.mesh.names import PASSTHROUGH, typed
 from pocket.mesh.registry import Address, MeshService
@@ -199,11 +200,14 @@ def access_log(proxy: Proxy, side: str, *, mutual: bool = False) -> list[dict[st
             for name, unit, value in histograms
         ],
     )
-    return [{"name": "istio", "filter": _counted(proxy), "typed_config": config}]
+    return [{"name": "istio", "filter": _counted(proxy, side), "typed_config": config}]
 
 
-def _counted(proxy: Proxy) -> dict[str, Any]:
-    """The access log filter: all but tunnels (they are TCP) and, between services, health checks."""
+def _counted(proxy: Proxy, side: str) -> dict[str, Any]:
+    """The access log filter: all but tunnels (they are TCP) and, between services, health checks.
+
+    Nor what a sidecar's way out refuses (password.STATUS): that was not its application.
+    """
 
     def unless(header: str, match: dict[str, Any]) -> dict[str, Any]:
         return {"header_filter": {"header": {"name": header, "string_match": match, "invert_match": True}}}
@@ -212,7 +216,15 @@ def _counted(proxy: Proxy) -> dict[str, Any]:
     if proxy.mode == "gateway":
         return no_tunnel
     # A missing id does not match, and so is counted: Envoy makes one for every request anyway.
-    return {"and_filter": {"filters": [no_tunnel, unless("x-request-id", {"prefix": PROBE_ID})]}}
+    filters = [no_tunnel, unless("x-request-id", {"prefix": PROBE_ID})]
+    if side == "source" and proxy.password:
+        around = (("LE", password.STATUS - 1), ("GE", password.STATUS + 1))
+        statuses = [
+            {"status_code_filter": {"comparison": {"op": op, "value": {"default_value": value, "runtime_key": "none"}}}}
+            for op, value in around
+        ]
+        filters.append({"or_filter": {"filters": statuses}})
+    return {"and_filter": {"filters": filters}}
 
 
 # -- TCP ----------------------------------------------------------------------------------------------------------
@@ -287,7 +299,7 @@ def histogram_buckets() -> list[dict[str, Any]]:
 
 
 def scrape_path() -> str:
-    """Where Prometheus finds the metrics on a proxy's `stats_port`."""
+    """Where Prometheus finds the metrics on a proxy's `metrics_port`."""
     return "/stats/prometheus"
 
 

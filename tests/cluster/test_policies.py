@@ -9,8 +9,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from pocket import builtin, parts
-from pocket.mesh.peers import principal
+from pocket import builtin
+from pocket.mesh.peers import PROMETHEUS, principal
 from tests.cluster.charts import ROOT, the
 from tests.cluster.test_objects import ALL, OBJECTS, of_kind
 
@@ -53,7 +53,7 @@ def test_strict_and_nothing_by_default() -> None:
 def test_principals_are_those_that_there_are() -> None:
     ours = {principal("c756ns", obj["metadata"]["name"]) for obj in of_kind("ServiceAccount")}
     assert {one for one in principals() if "/ns/c756ns/" in one} <= ours
-    assert {principal(builtin.ISTIO_NAMESPACE, builtin.GATEWAY), parts.PROMETHEUS} <= principals()
+    assert {principal(builtin.ISTIO_NAMESPACE, builtin.GATEWAY), PROMETHEUS} <= principals()
 
 
 def test_principals_of_the_charts() -> None:

@@ -28,7 +28,7 @@ from pocket.store import Store
 
 # Answers its WORD; ends in the way that the path says; refuses to be ready as long as a file `unready` is there.
 APP = """\
-import http.server, os, signal, sys, threading, time
+import http.server, os, signal, socketserver, sys, threading, time
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
@@ -46,7 +46,11 @@ def stop(*_):
     print("stopping", flush=True)
     threading.Thread(target=server.shutdown).start()
 
-server = http.server.ThreadingHTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler)
+host = os.environ["HOST"]
+if host.startswith("unix:"):
+    server = socketserver.ThreadingUnixStreamServer(host.removeprefix("unix:"), Handler)
+else:
+    server = http.server.ThreadingHTTPServer((host, int(os.environ["PORT"])), Handler)
 signal.signal(signal.SIGTERM, stop)
 print("serving", os.environ.get("WORD"), flush=True)
 server.serve_forever(0.02)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -110,9 +111,13 @@ def test_target_ports_by_number_and_name(target: int | str) -> None:
     assert len(monitored_targets([monitor({"targetPort": target})], [service()], [pod()])) == 1
 
 
+def test_what_listens_on_a_socket_is_no_target() -> None:
+    assert monitored_targets([monitor()], [service()], [replace(pod(), sockets={30001: "../../u/30001.sock"})]) == []
+
+
 def test_every_envoy_of_the_mesh_is_a_target() -> None:
     proxies = [Proxy(name, "ns", "uid", "/d", port) for name, port in (("b", 2), ("a", 1))]
-    proxies.append(Proxy("outside", "ns", "uid", "/d", 3, mode="plain"))
+    proxies.append(Proxy("outside", "ns", "uid", "/d", 0, mode="plain"))
     assert sidecar_targets(proxies) == [
         {"targets": ["127.0.0.1:1"], "labels": {"namespace": "ns", "pod": "a"}},
         {"targets": ["127.0.0.1:2"], "labels": {"namespace": "ns", "pod": "b"}},

@@ -6,11 +6,13 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import requests
+import urllib3
+from requests.adapters import HTTPAdapter
 
 from servicekit.gunicorn_conf import worker_count
 from servicekit.worker import json_error
@@ -112,6 +114,59 @@ def test_on_sigterm_it_drains_and_ends_with_0(small: Small) -> None:
     silent.close()
     assert set(outcomes) == {"slept"}
     assert "Traceback" not in small.process.output
+
+
+class AtSocket(HTTPAdapter):
+    """requests, by way of a Unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+
+        class Connection(urllib3.connection.HTTPConnection):
+            def _new_conn(self) -> socket.socket:
+                made = socket.socket(socket.AF_UNIX)
+                made.settimeout(10)
+                made.connect(str(path))
+                return made
+
+        class Pool(urllib3.HTTPConnectionPool):
+            ConnectionCls = Connection
+
+        self._pool = Pool("localhost")
+
+    def get_connection_with_tls_context(self, *_: object, **more: object) -> urllib3.HTTPConnectionPool:
+        return self._pool
+
+
+def test_on_a_unix_socket_it_drains_as_on_a_port(small: Small, tmp_path: Path) -> None:
+    """After SIGTERM new connections are still taken until it has drained: the socket's path stays."""
+    path = tmp_path / "own.sock"
+    small.process.env = small.env | {"HOST": "unix:own.sock", "DRAIN_SECONDS": "2"}
+
+    def ask(what: str) -> tuple[int, str]:
+        with requests.Session() as session:
+            session.mount("http://", AtSocket(path))
+            answer = session.get(f"http://localhost/p/{what}", timeout=10)
+            return answer.status_code, answer.headers.get("Connection", "").lower()
+
+    for _ in range(2):  # the second time the path is there already
+        small.process.start()
+        wait_for(path.is_socket, f"the socket; it says: {small.process.output}")
+        wait_for(lambda: _works(ask), f"gunicorn; it says: {small.process.output}")
+        with pytest.raises(requests.ConnectionError):
+            requests.get(f"{small.url}/health", timeout=5)
+        small.process.signal(signal.SIGTERM)
+        wait_for(lambda: ask("readiness")[0] == 503, "unreadiness")
+        assert ask("health") == (200, "close")
+        assert small.process.wait(19) == 0, small.process.output
+    assert "Traceback" not in small.process.output
+
+
+def _works(ask: Callable[[str], tuple[int, str]]) -> bool:
+    try:
+        return ask("health")[0] == 200
+    except requests.ConnectionError:
+        return False
 
 
 def test_requests_beyond_the_grace_period_do_not_keep_it(small: Small) -> None:

@@ -24,9 +24,10 @@ from typing import Any
 import yaml
 from aiohttp import web
 
-from pocket.api.contracts import Address, Figures
+from pocket.api.contracts import Figures
 from pocket.api.server import ExecContext, bootstrap_objects, make_app
 from pocket.objects import FieldError, Obj, name_of
+from pocket.sockets import Address
 from pocket.store import Store, now
 from pocket.tls import ensure_certificate
 from pocket.tokens import Tokens

@@ -1,14 +1,17 @@
 import asyncio
 import http.server
+import socketserver
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
 from pocket.kubelet import probes
 from pocket.objects import Obj
 from pocket.ports import PortPool
+from pocket.sockets import Address
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -36,13 +39,14 @@ def server() -> Iterator[http.server.ThreadingHTTPServer]:
 
 
 class Target:
-    def __init__(self, port: int = 0, code: int = 0) -> None:
-        self._port, self._code = port, code
+    def __init__(self, port: int | Path = 0, code: int = 0) -> None:
+        self._place: Address = port if isinstance(port, Path) else ("127.0.0.1", port)
+        self._code = code
 
-    def port(self, name_or_number: str | int) -> int:
+    def place(self, name_or_number: str | int) -> Address:
         if name_or_number != "http":
             raise ValueError(f"port {name_or_number}: no such port")
-        return self._port
+        return self._place
 
     async def execute(self, command: Sequence[str]) -> tuple[int, str]:
         if command == ["hang"]:
@@ -75,6 +79,28 @@ def test_tcp(server: http.server.ThreadingHTTPServer) -> None:
         result = ask({kind: {"port": "http"}}, Target(free))
         assert not result.ok
         assert "refused" in result.message.lower()
+
+
+def test_a_unix_socket_in_a_deep_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / ("deep" * 30)
+    folder.mkdir()
+    path = folder / "80.sock"
+    monkeypatch.chdir(folder)
+    with socketserver.ThreadingUnixStreamServer("80.sock", Handler) as server:
+        server.seen = []  # type: ignore[attr-defined]
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            assert ask({"tcpSocket": {"port": "http"}}, Target(path)).ok
+            assert ask({"httpGet": {"path": "/200", "port": "http"}}, Target(path)).ok
+            assert "503" in ask({"httpGet": {"path": "/503", "port": "http"}}, Target(path)).message
+        finally:
+            server.shutdown()
+            thread.join()
+        assert server.seen[0][1]["Host"] == "127.0.0.1"  # type: ignore[attr-defined]
+    for kind in ("tcpSocket", "httpGet"):
+        assert "refused" in ask({kind: {"port": "http"}}, Target(path)).message
+        assert "No such file" in ask({kind: {"port": "http"}}, Target(tmp_path / "none")).message
 
 
 def test_exec() -> None:

@@ -2,12 +2,14 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable
 from typing import Any
 
 import aiohttp
+import psutil
 import pytest
 
 from pocket import processes
@@ -15,7 +17,7 @@ from pocket.kubelet import records
 from pocket.mesh.revision import revision
 from pocket.objects import Obj, condition, is_ready, name_of
 from pocket.programs import envoy
-from tests.pocket.cluster import NAMESPACE, Cluster, live, node_port, pod_spec
+from tests.pocket.cluster import DOCKERFILE, NAMESPACE, Cluster, live, node_port, pod_spec
 
 
 def meshed(test: Callable[[Cluster], Any]) -> Callable[[Cluster], None]:
@@ -35,9 +37,8 @@ def service(cluster: Cluster, name: str = "app", **spec: object) -> Obj:
     return cluster.create("Service", name, {"selector": {"app": name}, "ports": ports, **spec})
 
 
-async def through(port: int, url: str) -> tuple[int, str]:
+async def through(proxy: str, url: str) -> tuple[int, str]:
     """Ask as an application does that has http_proxy set."""
-    proxy = f"http://127.0.0.1:{port}"
     async with aiohttp.ClientSession() as session, session.get(url, proxy=proxy) as response:
         return response.status, await response.text()
 
@@ -59,9 +60,9 @@ async def test_sidecars(cluster: Cluster) -> None:
     assert [entry["name"] for entry in pod["spec"]["containers"]] == ["app", "istio-proxy"]
     assert [entry["ready"] for entry in pod["status"]["containerStatuses"]] == [True, True]
     env = cluster.kubelet.exec_context(pod, "app").env
-    port = int(env["http_proxy"].rpartition(":")[2])
-    assert await through(port, "http://app/") == (200, "hello")
-    assert await through(port, f"http://app.{NAMESPACE}.svc.cluster.local:80/") == (200, "hello")
+    way_out = env["http_proxy"]
+    assert await through(way_out, "http://app/") == (200, "hello")
+    assert await through(way_out, f"http://app.{NAMESPACE}.svc.cluster.local:80/") == (200, "hello")
     assert await cluster.ask("client") == (200, "")  # others come in through its sidecar
     (proxy,) = [entry for entry in cluster.kubelet.proxies() if entry.name == "client"]
     record = records.load(cluster.folder("client"))
@@ -75,6 +76,53 @@ async def test_sidecars(cluster: Cluster) -> None:
 
 
 @meshed
+async def test_an_application_on_a_socket(cluster: Cluster) -> None:
+    """Of an image that says it can; who comes by its sidecar finds it, and nobody else does."""
+    service(cluster)
+    cluster.build(DOCKERFILE + 'LABEL c756.listens="unix"\n')
+    cluster.pod("app", env={"WORD": "hidden"}, labels={"app": "app"})
+    cluster.pod("client", command=["python", "-S", "app.py"])  # for all that pocket knows, another program
+    for name in ("app", "client"):
+        await cluster.until_ready(name)
+    env = cluster.kubelet.exec_context(cluster.get("Pod", "app"), "app").env
+    socket = cluster.folder("app") / "8000.sock"
+    assert cluster.kubelet.port_address(cluster.get("Pod", "app"), 8000) == socket
+    assert (env["HOST"], cluster.folder("app").stat().st_mode & 0o77) == ("unix:../../../8000.sock", 0)
+    assert await word(cluster, "client", "http://app/") == (200, "hidden")
+    assert await cluster.ask("app") == (200, "hidden")  # by its sidecar
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", int(env["PORT"]))
+    assert cluster.kubelet.exec_context(cluster.get("Pod", "client"), "app").env["HOST"] == "127.0.0.1"
+    await cluster.crash("app")
+    await cluster.until_restarted(1, "app")
+    await cluster.until_ready("app")
+    assert await word(cluster, "client", "http://app/") == (200, "hidden")
+
+
+@meshed
+async def test_a_way_out_is_its_pods_own(cluster: Cluster) -> None:
+    """With a sidecar and without: who has not the password gets nothing, and it is told to nobody else."""
+    service(cluster)
+    cluster.pod("app", labels={"app": "app"})
+    cluster.create("Pod", "outside", pod_spec(), metadata={"annotations": {"sidecar.istio.io/inject": "false"}})
+    for name in ("app", "outside"):
+        await cluster.until_ready(name)
+        env = cluster.kubelet.exec_context(cluster.get("Pod", name), "app").env
+        assert await through(env["http_proxy"], "http://app/") == (200, "")
+        record = records.load(cluster.folder(name))
+        assert record is not None
+        assert record.password in env["http_proxy"]
+        for user in ("", "pod:wrong@"):
+            status, _ = await through(f"http://{user}127.0.0.1:{record.outbound_port}", "http://app/")
+            assert status == 407
+        told = [*cluster.folder(name).glob("*/*.log"), *cluster.folder(name).rglob("*.times")]
+        assert not any(record.password in path.read_text(errors="replace") for path in told)
+        assert record.password not in str(cluster.get("Pod", name))
+        assert not any(record.password in " ".join(psutil.Process(pid).cmdline())
+                       for pid, _ in processes.marked(f"{cluster.home}:"))  # fmt: skip
+
+
+@meshed
 async def test_rollouts_and_scaling_lose_no_request(cluster: Cluster) -> None:
     service(cluster)
     cluster.deployment(replicas=2, env={"WORD": "one"})
@@ -82,14 +130,13 @@ async def test_rollouts_and_scaling_lose_no_request(cluster: Cluster) -> None:
     await cluster.until_rolled_out()
     await cluster.until_ready("client")
     env = cluster.kubelet.exec_context(cluster.get("Pod", "client"), "app").env
-    port = int(env["http_proxy"].rpartition(":")[2])
     words: list[tuple[int, str]] = []
     stop = asyncio.Event()
 
     async def client() -> None:
         async with aiohttp.ClientSession() as session:
             while not stop.is_set():
-                async with session.get("http://app/", proxy=f"http://127.0.0.1:{port}") as response:
+                async with session.get("http://app/", proxy=env["http_proxy"]) as response:
                     words.append((response.status, await response.text()))
 
     clients = [asyncio.create_task(client()) for _ in range(4)]
@@ -152,7 +199,7 @@ async def test_a_sidecar_ends_with_its_job(cluster: Cluster) -> None:
     phases = {name: pod["status"]["phase"] for name, pod in pods.items()}
     assert phases == {"good": "Succeeded", "bad": "Failed"}
     log = cluster.kubelet.log_file(pods["good"], "work", False)
-    assert log.read_text().startswith("http://127.0.0.1:")
+    assert re.match(r"http://pod:[\w-]{43}@127\.0\.0\.1:\d+$", log.read_text().strip())
     await cluster.until(lambda: processes.marked(f"{cluster.home}:") == [], "the Envoys to end with the Jobs")
     assert cluster.kubelet.proxies() == []
 
@@ -177,7 +224,7 @@ async def test_a_pod_may_do_without(cluster: Cluster) -> None:
 async def word(cluster: Cluster, pod: str, url: str) -> tuple[int, str]:
     """What an application in `pod` gets from `url`."""
     env = cluster.kubelet.exec_context(cluster.get("Pod", pod), "app").env
-    return await through(int(env["http_proxy"].rpartition(":")[2]), url)
+    return await through(env["http_proxy"], url)
 
 
 @meshed

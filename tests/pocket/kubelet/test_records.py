@@ -6,7 +6,7 @@ from pocket.processes import ProcessId
 
 
 def test_what_was_written_comes_back(tmp_path: Path) -> None:
-    record = PodRecord("u", "ns", "p", 5.0, {80: 20010}, {80: 20011}, {"host": 20012}, 20013, 20014)
+    record = PodRecord("u", "ns", "p", 5.0, {80: 20010}, [80], {80: 20011}, {"host": 20012}, 20013, 20014, "secret")
     record.containers["a"] = ContainerRecord("sha256:1", 2, ProcessId(1, 2.5, "m", "f"), "T", {"exitCode": 1})
     record.containers["b"] = ContainerRecord()
     record.save(tmp_path)

@@ -18,10 +18,10 @@ import yaml
 from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 
-from pocket.mesh import deliver
+from pocket.mesh import admin, deliver
 from pocket.mesh.bootstrap import envoy_argv
 from pocket.mesh.deliver import Delivery
-from pocket.mesh.model import GatewayPort, PodEndpoint, Proxy, Snapshot, snapshot_of
+from pocket.mesh.model import STATS_SOCKET, GatewayPort, PodEndpoint, Proxy, Snapshot, snapshot_of
 from pocket.mesh.telemetry import metric_relabel_configs
 from pocket.mesh.translate import translate
 from pocket.objects import Obj
@@ -115,7 +115,7 @@ def sidecar(app: str = "s1", directory: str = "/nowhere", **more: Any) -> Proxy:
         "namespace": NS,
         "uid": "u",
         "directory": directory,
-        "stats_port": 31990,
+        "metrics_port": 31990,
         "workload": app,
         "app": app,
         "version": "v1",
@@ -131,7 +131,7 @@ def gateway_proxy(directory: str = "/nowhere", **more: Any) -> Proxy:
         "namespace": "istio-system",
         "uid": "g",
         "directory": directory,
-        "stats_port": 31992,
+        "metrics_port": 31992,
         "mode": "gateway",
         "workload": "istio-ingressgateway",
         "app": "istio-ingressgateway",
@@ -184,7 +184,7 @@ class Mesh:
     def proxy(self, make: Callable[..., Proxy], name: str, **fields: Any) -> Proxy:
         """A proxy with free ports of its own and a directory below `root`."""
         stats, out = free_ports(2)
-        defaults: dict[str, Any] = {"stats_port": stats, "directory": str(self.root / name), "name": name}
+        defaults: dict[str, Any] = {"metrics_port": stats, "directory": str(self.root / name), "name": name}
         made = make(**({"outbound_port": out} | defaults | fields)) if make is sidecar else make(**(defaults | fields))
         self.proxies.append(made)
         return made
@@ -280,7 +280,7 @@ async def client() -> AsyncIterator[aiohttp.ClientSession]:
 
 async def metrics(proxy: Proxy) -> list[tuple[str, dict[str, str], float]]:
     """What Prometheus would have after its relabelling: name, labels, value."""
-    async with client() as session, session.get(f"http://127.0.0.1:{proxy.stats_port}/stats/prometheus") as answer:
+    async with admin.session(proxy, STATS_SOCKET) as session, session.get("http://envoy/stats/prometheus") as answer:
         text = await answer.text()
     raw = [
         (sample.name, dict(sample.labels), float(sample.value))

@@ -82,6 +82,16 @@ def test_inbound_leads_to_the_application() -> None:
     assert made["metadata"]["filter_metadata"]["istio"]["service"] == S2
 
 
+def test_what_listens_on_a_socket_is_reached_there() -> None:
+    """An application behind its sidecar, and a pod that has none."""
+    proxy = sidecar("s2", inbound=(Inbound(30001, 31001, 32001, socket="../../u/30001.sock"),))
+    alone = pod(sockets={30001: "../../v/30001.sock"})
+    made = clusters(service(), alone, proxy=proxy)
+    for name, path in (("inbound|30001||", "../../u/30001.sock"), (f"outbound|30001||{S2}", "../../v/30001.sock")):
+        (endpoint,) = made[name]["load_assignment"]["endpoints"][0]["lb_endpoints"]
+        assert endpoint["endpoint"]["address"] == {"pipe": {"path": path}}
+
+
 @pytest.mark.parametrize(("port_name", "http2"), [("http", False), ("grpc", True), ("http2-x", True)])
 def test_http2_by_the_ports_protocol(port_name: str, http2: bool) -> None:
     made = clusters(service(port_name=port_name))[f"outbound|30001||{S2}"]

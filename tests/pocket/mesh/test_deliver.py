@@ -139,7 +139,7 @@ def test_an_envoy_that_is_gone_is_named(tmp_path: Path) -> None:
         proxy = sidecar(directory=str(tmp_path))
         delivery = Delivery(tmp_path / "xds.sock")
         delivery.prepare(proxy, EnvoyConfig())
-        with pytest.raises(NotAcknowledged, match=r"music/s1-1 did not take its configuration in time: .*admin socket"):
+        with pytest.raises(NotAcknowledged, match=r"music/s1-1 did not take its configuration in time: .*socket"):
             await delivery.acknowledged(proxy, within=0.05)
         socket.socket(socket.AF_UNIX).bind(str(tmp_path / "admin.sock"))  # nobody listens: what a crash leaves behind
         with pytest.raises(Dead, match="Connection refused"):

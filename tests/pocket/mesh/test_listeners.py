@@ -22,7 +22,7 @@ def manager(listener: dict[str, Any]) -> dict[str, Any]:
 def test_none_shares_its_port_or_leaves_loopback() -> None:
     proxy = sidecar(inbound=(Inbound(30000, 1, 2),), substitutes=(Substitute("a.com", 443, 3, 4),))
     made = listeners(service(), proxy=proxy) | listeners(gateway(), proxy=gateway_proxy())
-    assert set(made) == {"outbound", "inbound_30000", "substitute|443||a.com", "gateway_80"}
+    assert set(made) == {"outbound", "inbound_30000", "substitute|443||a.com", "gateway_80", "metrics"}
     for name, listener in made.items():
         assert listener["enable_reuse_port"] is (name == "gateway_80"), "only a gateway hands its port over"
         assert listener["address"]["socket_address"]["address"] == "127.0.0.1"

@@ -18,9 +18,9 @@ from cryptography import x509
 
 from pocket.mesh.clusters import outbound_clusters
 from pocket.mesh.destination_rules import DestinationRules
-from pocket.mesh.identities import Identities
+from pocket.mesh.identities import Identities, Secrets
 from pocket.mesh.model import GatewayPort, Inbound, PodEndpoint, Proxy
-from pocket.mesh.peers import AUTHORITIES, CERTIFICATE, PeerAuthentications
+from pocket.mesh.peers import AUTHORITIES, CERTIFICATE, PROMETHEUS, PeerAuthentications
 from pocket.mesh.registry import registry
 from pocket.mesh.translate import translate
 from pocket.objects import Obj
@@ -261,6 +261,42 @@ def test_a_wrong_or_missing_certificate_is_refused(tmp_path: Path) -> None:
                 assert await attempt(w, None) == 0
                 assert await attempt(w, Identities(None)) == 0
                 assert await attempt(w, Identities(tmp_path / "tls", lifetime=-60)) == 0  # it has ended
+
+    asyncio.run(run())
+
+
+def test_only_prometheus_reads_what_a_proxy_counts(tmp_path: Path) -> None:
+    """At its port; at its socket, which other users cannot open, whoever can."""
+
+    def context(secrets: Secrets | None) -> ssl.SSLContext:
+        made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        made.check_hostname, made.verify_mode = False, ssl.CERT_NONE
+        if secrets is not None:
+            for kind in ("certificate_chain", "private_key"):
+                (tmp_path / kind).write_text(secrets[CERTIFICATE]["tls_certificate"][kind]["inline_string"])
+            made.load_cert_chain(tmp_path / "certificate_chain", tmp_path / "private_key")
+        return made
+
+    async def run() -> None:
+        async with world(tmp_path) as w:
+            identities = w.live.delivery.identities
+
+            async def read(proxy: Proxy, secrets: Secrets | None, scheme: str = "https") -> int:
+                url = f"{scheme}://127.0.0.1:{proxy.metrics_port}/stats/prometheus"
+                try:
+                    async with w.http.get(url, ssl=context(secrets)) as answer:
+                        assert "envoy_server" in await answer.text()
+                        return answer.status
+                except (aiohttp.ClientError, ssl.SSLError):
+                    return 0
+
+            for proxy in (w.s1, w.gateway):
+                assert await read(proxy, identities.issue(PROMETHEUS)) == 200
+                assert await read(proxy, identities.secrets(proxy)) == 0
+                assert await read(proxy, Identities(None).issue(PROMETHEUS)) == 0  # of another authority
+                assert await read(proxy, None) == 0
+                assert await read(proxy, None, "http") == 0
+                assert (Path(proxy.directory) / "stats.sock").stat().st_mode & 0o777 == 0o600
 
     asyncio.run(run())
 

@@ -295,7 +295,7 @@ def test_what_proxies_share_is_what_each_would_get_alone() -> None:
     )  # fmt: skip
     proxies = [
         sidecar("s1"),
-        sidecar("s1", name="s1-2", outbound_port=5, stats_port=6, inbound=(Inbound(30000, 7, 8),)),
+        sidecar("s1", name="s1-2", outbound_port=5, metrics_port=6, inbound=(Inbound(30000, 7, 8),)),
         sidecar("other", workload="other-v2"),
         sidecar("t", labels={"app": "t", "tester": "yes"}),
         sidecar("g", labels={"app": "g", "tier": "gold"}),
