@@ -84,8 +84,8 @@ def at_the_gateway(cluster: Cluster) -> Targets:
 
 
 def cell(row: str, status: str) -> str:
-    """`yes`: the program itself answered. 403 and 401 are refusals, and DynamoDB's 400; 404: no route leads there."""
-    refusals = ("403", "401", "404", "no", *(["400"] if row == "emulator" else []))
+    """`yes`: the program itself answered. 403, 401 and 407 are refusals, and DynamoDB's 400; 404: no route leads there."""
+    refusals = ("403", "401", "404", "407", "no", *(["400"] if row == "emulator" else []))
     return status if status in refusals else "yes"
 
 
@@ -158,11 +158,11 @@ def on_the_machine(cluster: Cluster) -> Targets:
         "API server": Target(f"https://127.0.0.1:{base}/api/v1/namespaces/{NAMESPACE}/secrets"),
         "emulator": Target(f"http://127.0.0.1:{base + 1}/", "POST", signed, "{}"),
         "Prometheus": Target(f"http://127.0.0.1:{base + 2}/api/v1/query?query=up"),
-        "a sidecar's counters": Target(f"http://{first['targets'][0]}/stats/prometheus"),
+        "a sidecar's counters": Target(f"https://{first['targets'][0]}/stats/prometheus"),
         "db, at its sidecar": Target(f"http://127.0.0.1:{inbound(cluster, 'cmpt756db')}{store}/readiness"),
         "db, past its sidecar": Target(f"http://127.0.0.1:{variable('PORT', 'db')}{store}/list?objtype=user&limit=1"),
         "db, by the way out of s1": Target(
-            f"{variable('http_proxy', 's1')}{store}/read?objtype=user&objkey={user}",
+            f"http://{variable('http_proxy', 's1').rpartition('@')[2]}{store}/read?objtype=user&objkey={user}",
             headers={"Host": f"cmpt756db.{NAMESPACE}:30002"},
         ),
     }
@@ -185,8 +185,9 @@ def private_files(cluster: Cluster) -> list[Path]:
         for path in Path(cluster.env["POCKET_HOME"]).rglob("*")
         if path.is_socket() or (path.is_file() and (path.suffix in secret or path.name in names))
     ]
-    sockets = ("admin.sock", "xds.sock", "prometheus.sock")
-    assert {*sockets, "token", "store.sqlite", *secret_names, "mesh-ca.key"} <= {path.name for path in found}
+    ours = {"20001.sock", "30000.sock", "30001.sock", "30002.sock"}  # where the graph, s1, s2 and db listen
+    ours |= {"admin.sock", "stats.sock", "xds.sock", "prometheus.sock", "token", "store.sqlite", "mesh-ca.key"}
+    assert {*ours, *secret_names} <= {path.name for path in found}
     return found
 
 

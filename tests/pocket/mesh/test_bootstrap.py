@@ -13,9 +13,9 @@ def test_the_admin_interface_is_a_private_socket() -> None:
     assert bootstrap(sidecar())["admin"] == {"address": {"pipe": {"path": "admin.sock", "mode": 0o600}}}
 
 
-def test_only_statistics_are_on_a_port() -> None:
+def test_of_it_only_statistics_are_on_another_private_socket() -> None:
     (listener,) = bootstrap(sidecar())["static_resources"]["listeners"]
-    assert listener["address"]["socket_address"] == {"address": "127.0.0.1", "port_value": 31990}
+    assert listener["address"] == {"pipe": {"path": "stats.sock", "mode": 0o600}}
     manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
     ((statistics, ready),) = [host["routes"] for host in manager["route_config"]["virtual_hosts"]]
     assert statistics["match"] == {"path": "/stats/prometheus"}
