@@ -54,6 +54,7 @@ class Network:
         self._addresses = addresses
         self.pod = pod
         self._record = record
+        self._folder = folder_of(settings, record.uid)
 
     @property
     def mode(self) -> Mode | None:
@@ -99,10 +100,13 @@ class Network:
 
         It does so for its first port, which other users of the machine then cannot reach. Outside the mesh it does
         not: there nobody is asked who he is, and Prometheus, which reads no Unix sockets, reads the port itself.
+        The socket of a start before, which would be in the way, is removed.
         """
         first = [int(entry["containerPort"]) for entry in container.get("ports") or ()][:1]
         others = [port for port in self._record.sockets if port not in first]
         self._record.sockets = others + (first if sockets and self.mode != "plain" else [])
+        for port in first:
+            (self._folder / _socket(port)).unlink(missing_ok=True)
 
     def place(self, container: Obj, name_or_number: str | int) -> Address:
         """Where a container's port really is. Raises ValueError."""
@@ -119,7 +123,7 @@ class Network:
 
     def _place(self, port: int) -> Address:
         if port in self._record.sockets:
-            return folder_of(self._settings, self._record.uid) / _socket(port)
+            return self._folder / _socket(port)
         return LOCALHOST, self._record.app_ports[port]
 
     def address(self, port: int, proxy: Path) -> Address:

@@ -84,7 +84,7 @@ def at_the_gateway(cluster: Cluster) -> Targets:
 
 
 def cell(row: str, status: str) -> str:
-    """`yes`: the program itself answered. 403, 401 and 407 are refusals, and DynamoDB's 400; 404: no route leads there."""
+    """`yes`: the program itself answered. 40x are refusals (DynamoDB says 400); 404: no route leads there."""
     refusals = ("403", "401", "404", "407", "no", *(["400"] if row == "emulator" else []))
     return status if status in refusals else "yes"
 
