@@ -1,7 +1,7 @@
 """gunicorn's settings, from the environment: `gunicorn -c python:servicekit.gunicorn_conf "app:create_app()"`.
 
 HOST, PORT        where to listen (0.0.0.0 and 30000; each image sets its own PORT); or HOST=unix:PATH, a Unix socket,
-                  as the label c756.listens of our images promises
+                  as the label io.c756.listens of our images promises
 WORKERS           processes: 1 where services share cores, as one per service is then the fastest; `auto` is one per
                   core that this process may use, for pods that have cores of their own
 CONNECTIONS       requests at the same time, per worker

@@ -47,7 +47,7 @@ from pocket.tokens import LONG, Tokens
 
 _LOG = logging.getLogger(__name__)
 
-LISTENS = "c756.listens"
+LISTENS = "io.c756.listens"
 """The label of images whose program can listen on something else than a port: `unix`, where HOST is `unix:PATH`."""
 
 _RETRY = 10.0  # seconds after a failure of our own (a full disk, no port)

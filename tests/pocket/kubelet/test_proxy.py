@@ -79,7 +79,7 @@ async def test_sidecars(cluster: Cluster) -> None:
 async def test_an_application_on_a_socket(cluster: Cluster) -> None:
     """Of an image that says it can; who comes by its sidecar finds it, and nobody else does."""
     service(cluster)
-    cluster.build(DOCKERFILE + 'LABEL c756.listens="unix"\n')
+    cluster.build(DOCKERFILE + 'LABEL io.c756.listens="unix"\n')
     cluster.pod("app", env={"WORD": "hidden"}, labels={"app": "app"})
     cluster.pod("client", command=["python", "-S", "app.py"])  # for all that pocket knows, another program
     for name in ("app", "client"):
