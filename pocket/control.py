@@ -19,6 +19,7 @@ from aiohttp import web
 
 from pocket import backup, builtin, istiod, parts, prometheus, supervisor, tls
 from pocket.admission import MeshAdmission
+from pocket.api.catalog import Catalog
 from pocket.api.server import bootstrap_objects, make_app
 from pocket.controllers import Controllers
 from pocket.controllers.autoscaler import Autoscaler
@@ -49,17 +50,18 @@ async def serve(settings: Settings) -> None:
     mesh = MeshSync(settings, store, kubelet, delivery)
     bootstrap_objects(store, tls.ensure_certificate(settings.tls)[0].read_text())
     builtin.ensure(store, settings)
+    kinds = Catalog(store)
     async with (
         istiod.listening(settings, delivery.connections),
         prometheus.listening(settings),
-        _listening(settings, store, kubelet, mesh),
+        _listening(settings, store, kinds, kubelet, mesh),
         asyncio.TaskGroup() as group,
     ):
         running = [
             group.create_task(kubelet.run(mesh)),
             group.create_task(mesh.run()),
             group.create_task(Controllers(store, kubelet.pod_endpoints).run()),
-            group.create_task(Autoscaler(store, kubelet.usage).run()),
+            group.create_task(Autoscaler(store, kinds, kubelet.usage).run()),
             group.create_task(supervisor.keep_running(settings, parts.emulator(settings))),
             group.create_task(supervisor.keep_running(settings, parts.prometheus(settings))),
             group.create_task(supervisor.rotate_logs(settings)),
@@ -72,7 +74,9 @@ async def serve(settings: Settings) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _listening(settings: Settings, store: Store, kubelet: Kubelet, mesh: MeshSync) -> AsyncIterator[None]:
+async def _listening(
+    settings: Settings, store: Store, kinds: Catalog, kubelet: Kubelet, mesh: MeshSync
+) -> AsyncIterator[None]:
     """The API server, on loopback, under TLS."""
     _, certificate, key = tls.ensure_certificate(settings.tls)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -83,6 +87,7 @@ async def _listening(settings: Settings, store: Store, kubelet: Kubelet, mesh: M
         token=tls.ensure_token(settings.token_file),
         admission=MeshAdmission(mesh.snapshot),
         tokens=Tokens(settings.account_key),
+        kinds=kinds,
     )
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSE_WITHIN)
     await runner.setup()

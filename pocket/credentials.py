@@ -6,6 +6,7 @@ Both listen on loopback, where every user of the machine and every page in a bro
 from __future__ import annotations
 
 import base64
+import functools
 
 from pocket import tls
 from pocket.settings import Settings
@@ -40,5 +41,6 @@ def prometheus_users(settings: Settings) -> dict[str, str]:
     return {_NAME: bcrypt.hashpw(_password(settings).encode(), bcrypt.gensalt(_ROUNDS)).decode()}
 
 
+@functools.cache  # each request and each look at a pod of istio-system asks for it
 def _password(settings: Settings) -> str:
     return tls.ensure_token(settings.home / "prometheus.password")

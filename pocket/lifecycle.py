@@ -23,7 +23,7 @@ import psutil
 from c756.symptoms import symptoms
 from pocket import builtin, kubeconfig, parts, processes, renew, supervisor, tls
 from pocket.client import ApiClient, answers
-from pocket.objects import Obj, name_of, namespace_of, uid_of
+from pocket.objects import TERMINAL, Obj, name_of, namespace_of, uid_of
 from pocket.parts import Part
 from pocket.ports import is_free
 from pocket.rollouts import is_available, is_rolled_out, with_deployments
@@ -34,7 +34,6 @@ _READY_WITHIN = 30.0  # seconds for one part
 _PODS_WITHIN = 90.0  # seconds for all Deployments that a restarted pocket finds
 _LOG_LINES = 15
 _FULL = 1 << 20  # bytes: with less left on the disk, that is probably what is wrong
-_TERMINAL = ("Succeeded", "Failed")
 
 
 # A control process that was killed (by a signal: its exit code is 128 or more) is started again, as it starts the other
@@ -319,7 +318,7 @@ def forget_pods(settings: Settings) -> None:
     store = Store(settings.store_file)
     try:
         for pod in store.list("Pod"):
-            if (pod.get("status") or {}).get("phase") not in _TERMINAL:
+            if (pod.get("status") or {}).get("phase") not in TERMINAL:
                 store.delete("Pod", namespace_of(pod), name_of(pod))
     except sqlite3.OperationalError as error:  # a full disk
         raise StoreError(f"{settings.store_file}: {error}. All is stopped. Make room before the next start.") from error

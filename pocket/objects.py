@@ -6,6 +6,7 @@ An object stays the dictionary that came in over the wire. Nothing here does I/O
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -132,6 +133,24 @@ def condition(obj: Obj, kind: str) -> Obj | None:
         if entry.get("type") == kind:
             return dict(entry)
     return None
+
+
+TERMINAL = ("Succeeded", "Failed")
+"""The phases of a pod that has ended."""
+
+
+def is_active(pod: Obj) -> bool:
+    """Neither ended nor on its way out."""
+    return (pod.get("status") or {}).get("phase") not in TERMINAL and not pod["metadata"].get("deletionTimestamp")
+
+
+def share(value: int | str | None, total: int, default: int | str, *, up: bool) -> int:
+    """An int-or-percent of `total`, rounded up or down."""
+    value = default if value is None else value
+    if isinstance(value, int):
+        return value
+    exact = int(value.removesuffix("%")) * total / 100
+    return math.ceil(exact) if up else math.floor(exact)
 
 
 def is_ready(pod: Obj) -> bool:

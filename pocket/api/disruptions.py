@@ -6,13 +6,12 @@ pkg/registry/core/pod/storage/eviction.go. Counted anew whenever somebody asks: 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pocket.api.errors import ApiError
 from pocket.api.selectors import selector_matches
-from pocket.objects import Obj, is_ready, labels_of, name_of, owner_of, uid_of
+from pocket.objects import Obj, is_active, is_ready, labels_of, name_of, owner_of, share, uid_of
 from pocket.store import Store
 
 Scales = Mapping[str, tuple[str, int]]
@@ -52,31 +51,20 @@ def room(budget: Obj, pods: Sequence[Obj], numbers: Scales) -> Room:
         return Room(len(chosen), healthy, spec["minAvailable"])
     # As many as there are to be: who has just been evicted, and is not replaced yet, is missing.
     owners = {str((owner_of(pod) or {}).get("uid")) for pod in chosen}
-    alone = [pod for pod in chosen if str((owner_of(pod) or {}).get("uid")) not in numbers and _counts(pod)]
+    alone = [pod for pod in chosen if str((owner_of(pod) or {}).get("uid")) not in numbers and is_active(pod)]
     expected = len(alone) + sum(dict(numbers[uid] for uid in owners & numbers.keys()).values())
     if spec.get("maxUnavailable") is not None:
-        desired = max(expected - _count(spec["maxUnavailable"], expected), 0)
+        desired = max(expected - share(spec["maxUnavailable"], expected, 0, up=True), 0)
     elif spec.get("minAvailable") is not None:
-        desired = _count(spec["minAvailable"], expected)
+        desired = share(spec["minAvailable"], expected, 0, up=True)
     else:
         desired = healthy
     return Room(expected, healthy, desired)
 
 
-def _counts(pod: Obj) -> bool:
-    """Neither ended nor on its way out."""
-    phase = (pod.get("status") or {}).get("phase")
-    return phase not in ("Succeeded", "Failed") and not pod["metadata"].get("deletionTimestamp")
-
-
-def _count(value: int | str, whole: int) -> int:
-    """A number, or a percentage of the whole rounded up, as the disruption controller rounds."""
-    return value if isinstance(value, int) else math.ceil(int(value.rstrip("%")) * whole / 100)
-
-
 def refuse(pod: Obj, budgets: Sequence[Obj], pods: Sequence[Obj], numbers: Scales) -> None:
     """Raises ApiError where evicting a pod would break the budget that picks it (429), or several pick it (500)."""
-    if not _counts(pod) or (pod.get("status") or {}).get("phase") == "Pending":
+    if not is_active(pod) or (pod.get("status") or {}).get("phase") == "Pending":
         return  # it serves nobody
     picking = [one for one in budgets if selector_matches((one.get("spec") or {}).get("selector"), labels_of(pod))]
     if not picking:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pocket.api import clientapply, crds, decode, errors, managedfields, validate
+from pocket.api import clientapply, crds, decode, errors, managedfields, scaling, validate
 from pocket.api.catalog import Catalog
 from pocket.api.contracts import Admission
 from pocket.api.errors import ApiError
@@ -78,10 +78,10 @@ class Result:
 class Registry:
     """The objects behind the API."""
 
-    def __init__(self, store: Store, admission: Admission) -> None:
+    def __init__(self, store: Store, admission: Admission, kinds: Catalog) -> None:
         self.store = store
         self.admission = admission
-        self.kinds = Catalog(store)
+        self.kinds = kinds
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -192,11 +192,7 @@ class Registry:
         """PUT or PATCH of the scale subresource. Raises ApiError."""
         old = self.get(target)
         new = copy.deepcopy(old)
-        *way, last = place
-        below = new
-        for step in way:
-            below = below.setdefault(step, {})
-        below[last] = replicas
+        scaling.put(new, place, replicas)
         if resource_version:
             new["metadata"]["resourceVersion"] = resource_version
         return self._update(target, old, new, options, [])

@@ -55,6 +55,14 @@ def scale_of(obj: Obj, where: Places) -> Obj:
     }
 
 
+def put(obj: Obj, place: tuple[str, ...], replicas: int) -> None:
+    """Write the number where it stands."""
+    *way, last = place
+    for step in way:
+        obj = obj.setdefault(step, {})
+    obj[last] = replicas
+
+
 def _at(obj: Obj, steps: tuple[str, ...]) -> Any:
     place: Any = obj
     for step in steps:

@@ -17,7 +17,7 @@ from pocket.api import discovery, errors, openapi_protobuf, reviews, tables
 from pocket.api import web as w
 from pocket.api.attach import Attach
 from pocket.api.bootstrap import bootstrap as bootstrap_objects
-from pocket.api.catalog import METRICS
+from pocket.api.catalog import METRICS, Catalog
 from pocket.api.contracts import Admission, ExecContext, PodRuntime
 from pocket.api.decode import MAX_BODY, parse_object
 from pocket.api.exec import Exec
@@ -45,15 +45,21 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def make_app(
-    store: Store, runtime: PodRuntime, *, token: str, admission: Admission, tokens: Tokens | None = None
+    store: Store,
+    runtime: PodRuntime,
+    *,
+    token: str,
+    admission: Admission,
+    tokens: Tokens | None = None,
+    kinds: Catalog | None = None,
 ) -> web.Application:
     """The API over `store`. The caller runs it under TLS on a loopback address.
 
     `token` is the bearer token of the kubeconfig's owner, who may do everything; ServiceAccounts have `tokens`, and
     what roles allow them. Without one of these (health checks excepted) the answer is 401, also to a browser that was
-    lured here (DNS rebinding): a web page cannot know any.
+    lured here (DNS rebinding): a web page cannot know any. `kinds`: those of the store, where others ask for them too.
     """
-    server = _Server(store, runtime, token, admission, tokens)
+    server = _Server(store, runtime, token, admission, tokens, kinds or Catalog(store))
     app = web.Application(middlewares=[server.guard], client_max_size=MAX_BODY)
     app.router.add_route("*", "/{path:.*}", server.handle)
     app.on_shutdown.append(server.stop)
@@ -62,14 +68,20 @@ def make_app(
 
 class _Server:
     def __init__(
-        self, store: Store, runtime: PodRuntime, token: str, admission: Admission, tokens: Tokens | None
+        self,
+        store: Store,
+        runtime: PodRuntime,
+        token: str,
+        admission: Admission,
+        tokens: Tokens | None,
+        kinds: Catalog,
     ) -> None:
         if not token:
             raise ValueError("the API server needs a token: without one anybody on this machine could run commands")
         self._access = Access(store)
         self._identity = Identity(store, token, tokens, self._access)
         self._streams: set[asyncio.Task[object]] = set()
-        self._registry = registry = Registry(store, admission)
+        self._registry = registry = Registry(store, admission, kinds)
         self._documents = Documents(registry.kinds)
         self._logs = Logs(registry, runtime, self._streams)
         self._exec = Exec(registry, runtime, self._streams)
@@ -225,15 +237,14 @@ def _request_of(request: web.Request, target: Target) -> Request:
     """What rules are asked about."""
     below = f"/{target.subresource}" if target.subresource else ""
     kind, name = target.kind, target.name or ""
-    return Request(
-        _verb(request, name, below), kind.group, f"{kind.plural}{below}", target.namespace or "", name
-    )  # fmt: skip
+    verb = _verb(request, name, below)
+    return Request(verb, kind.group, f"{kind.plural}{below}", target.namespace or "", name)
 
 
 def _unserved(request: web.Request) -> Request:
     """The same where no such kind is served: by the form of the path, a resource or not."""
     match request.path.strip("/").split("/"):
-        case (["api", _, plural, *rest]) | (["apis", _, _, plural, *rest]) if plural:
+        case ["api", _, plural, *rest] | ["apis", _, _, plural, *rest] if plural:
             group = request.path.split("/")[2] if request.path.startswith("/apis/") else ""
             namespace = ""
             if plural == "namespaces" and len(rest) > 1:

@@ -142,10 +142,12 @@ class _Status:
 class Autoscaler:
     """All of them. `usage` measures pods, by uid (the kubelet's `usage`)."""
 
-    def __init__(self, store: Store, usage: Callable[[Sequence[Obj]], Awaitable[dict[str, Figures]]]) -> None:
+    def __init__(
+        self, store: Store, kinds: Catalog, usage: Callable[[Sequence[Obj]], Awaitable[dict[str, Figures]]]
+    ) -> None:
         self._store = store
         self._usage = usage
-        self._kinds = Catalog(store)
+        self._kinds = kinds
         self._events = EventRecorder(store, "horizontal-pod-autoscaler")
         self._histories: dict[str, History] = {}
 
@@ -192,7 +194,7 @@ class Autoscaler:
         if decision.replicas is not None:
             replicas, place = decision.replicas, target.place
             self._store.modify(
-                target.kind.key, namespace_of(autoscaler), target.name, lambda obj: _put(obj, place, replicas)
+                target.kind.key, namespace_of(autoscaler), target.name, lambda obj: scaling.put(obj, place, replicas)
             )
         self._write(autoscaler, decision)
 
@@ -233,10 +235,3 @@ class _Target:
 
     def shares_with(self, other: _Target) -> bool:
         return bool({uid_of(pod) for pod in self.pods} & {uid_of(pod) for pod in other.pods})
-
-
-def _put(obj: Obj, place: tuple[str, ...], value: int) -> None:
-    *way, last = place
-    for step in way:
-        obj = obj.setdefault(step, {})
-    obj[last] = value

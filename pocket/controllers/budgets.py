@@ -38,10 +38,13 @@ def budget_status(budget: Obj, pods: Sequence[Obj], numbers: disruptions.Scales,
 def reconcile(store: Store) -> float | None:
     """Write what has changed."""
     time = common.moment().strftime("%Y-%m-%dT%H:%M:%SZ")
-    for budget in store.list("PodDisruptionBudget"):
-        namespace = namespace_of(budget)
-        status = budget_status(budget, store.list("Pod", namespace), disruptions.scales(store, namespace), time)
-        store.modify("PodDisruptionBudget", namespace_of(budget), name_of(budget), _Write(status))
+    budgets = store.list("PodDisruptionBudget")
+    for namespace in {namespace_of(budget) for budget in budgets}:
+        pods, numbers = store.list("Pod", namespace), disruptions.scales(store, namespace)
+        for budget in budgets:
+            if namespace_of(budget) == namespace:
+                status = budget_status(budget, pods, numbers, time)
+                store.modify("PodDisruptionBudget", namespace, name_of(budget), _Write(status))
     return None
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import math
 import secrets
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -20,7 +19,6 @@ _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _LONGEST_NAME = 63
 
 HASH_LABEL = "pod-template-hash"
-TERMINAL = ("Succeeded", "Failed")
 
 
 def random_suffix() -> str:
@@ -84,11 +82,6 @@ def pod_from(template: Obj, owner: Obj, name: str | None = None) -> Obj:
     return pod
 
 
-def is_active(pod: Obj) -> bool:
-    """Neither ended nor on its way out."""
-    return (pod.get("status") or {}).get("phase") not in TERMINAL and not pod["metadata"].get("deletionTimestamp")
-
-
 def available_in(pod: Obj, seconds: float, now: datetime) -> float | None:
     """Seconds until the pod has been ready for `seconds`; 0 when it has; None while it is not ready."""
     ready = condition(pod, "Ready")
@@ -98,15 +91,6 @@ def available_in(pod: Obj, seconds: float, now: datetime) -> float | None:
         return 0.0
     since = datetime.fromisoformat(ready["lastTransitionTime"])
     return max(seconds - (now - since).total_seconds(), 0.0)
-
-
-def share(value: int | str | None, total: int, default: int | str, *, up: bool) -> int:
-    """An int-or-percent of `total`, rounded up or down."""
-    value = default if value is None else value
-    if isinstance(value, int):
-        return value
-    exact = int(value.removesuffix("%")) * total / 100
-    return math.ceil(exact) if up else math.floor(exact)
 
 
 def set_condition(

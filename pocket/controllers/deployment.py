@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from pocket.controllers import common
-from pocket.controllers.common import HASH_LABEL, share
+from pocket.controllers.common import HASH_LABEL
 from pocket.kubelet.events import EventRecorder
-from pocket.objects import Obj, annotations_of, name_of, namespace_of, owner_of, uid_of
+from pocket.objects import TERMINAL, Obj, annotations_of, name_of, namespace_of, owner_of, share, uid_of
 from pocket.store import AlreadyExists, NotFound, Store
 
 WATCHES = ("Deployment", "ReplicaSet", "Pod", "Namespace")
@@ -282,7 +282,7 @@ def _recreate(plan: Plan, view: _View, pods: Sequence[Obj]) -> None:
     remaining = [
         pod
         for pod in pods
-        if (owner_of(pod) or {}).get("uid") in old and (pod.get("status") or {}).get("phase") not in common.TERMINAL
+        if (owner_of(pod) or {}).get("uid") in old and (pod.get("status") or {}).get("phase") not in TERMINAL
     ]
     if not plan.scale and not remaining:
         _scale(plan, view.new, view.replicas)

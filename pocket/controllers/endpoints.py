@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from pocket.controllers import common
 from pocket.mesh.model import PodEndpoint
-from pocket.objects import Obj, is_ready, labels_of, matches, name_of, namespace_of, uid_of
+from pocket.objects import TERMINAL, Obj, is_ready, labels_of, matches, name_of, namespace_of, uid_of
 from pocket.settings import NODE
 from pocket.store import NotFound, Store
 
@@ -46,7 +46,7 @@ def decide(service: Obj, pods: Sequence[Obj], running: Sequence[PodEndpoint]) ->
         endpoint = known.get((namespace or "", name_of(pod)))
         if endpoint is None or not matches(service["spec"].get("selector"), labels_of(pod)):
             continue
-        if (pod.get("status") or {}).get("phase") in common.TERMINAL:
+        if (pod.get("status") or {}).get("phase") in TERMINAL:
             continue
         ports = ports_of(service, endpoint)
         if not ports:

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from pocket.controllers import common
 from pocket.kubelet.events import EventRecorder
-from pocket.objects import Obj, annotations_of, condition, name_of, namespace_of, owner_of, uid_of
+from pocket.objects import Obj, annotations_of, condition, is_active, name_of, namespace_of, owner_of, uid_of
 from pocket.store import Store
 
 WATCHES = ("Job", "Pod", "Namespace")
@@ -42,13 +42,13 @@ def decide(job: Obj, pods: Sequence[Obj], now: datetime) -> Plan:
     if job["metadata"].get("deletionTimestamp"):
         return plan
     if ended:
-        plan.delete = [pod for pod in mine if common.is_active(pod)]
+        plan.delete = [pod for pod in mine if is_active(pod)]
         plan.status["active"] = 0
         _expire(plan, job, now)
         return plan
     status = plan.status
     if spec.get("suspend"):
-        plan.delete = [pod for pod in mine if common.is_active(pod)]
+        plan.delete = [pod for pod in mine if is_active(pod)]
         status.pop("startTime", None)
         status["active"] = 0
         status["conditions"] = common.set_condition(
@@ -60,7 +60,7 @@ def decide(job: Obj, pods: Sequence[Obj], now: datetime) -> Plan:
         status["conditions"] = common.set_condition(
             old["conditions"], "Suspended", "False", "JobResumed", "Job resumed", time
         )
-    active = [pod for pod in mine if common.is_active(pod)]
+    active = [pod for pod in mine if is_active(pod)]
     failed = [pod for pod in mine if _phase(pod) == "Failed" or (pod["metadata"].get("deletionTimestamp")
               and _phase(pod) != "Succeeded")]  # fmt: skip
     succeeded = [pod for pod in mine if _phase(pod) == "Succeeded"]

@@ -13,7 +13,17 @@ from datetime import datetime
 from pocket.api.selectors import selector_matches
 from pocket.controllers import common
 from pocket.kubelet.events import EventRecorder
-from pocket.objects import Obj, annotations_of, condition, labels_of, name_of, namespace_of, owner_of, uid_of
+from pocket.objects import (
+    Obj,
+    annotations_of,
+    condition,
+    is_active,
+    labels_of,
+    name_of,
+    namespace_of,
+    owner_of,
+    uid_of,
+)
 from pocket.store import Conflict, Store
 
 WATCHES = ("ReplicaSet", "Pod", "Namespace")
@@ -39,9 +49,9 @@ def decide(replica_set: Obj, pods: Sequence[Obj], now: datetime) -> Plan:
     going = bool(replica_set["metadata"].get("deletionTimestamp"))
     owned = [pod for pod in pods if (owner_of(pod) or {}).get("uid") == uid]
     fits = [pod for pod in pods if selector_matches(spec["selector"], labels_of(pod))]
-    adopt = [pod for pod in fits if owner_of(pod) is None and common.is_active(pod)] if not going else []
+    adopt = [pod for pod in fits if owner_of(pod) is None and is_active(pod)] if not going else []
     release = [pod for pod in owned if pod not in fits]
-    mine = [pod for pod in [*owned, *adopt] if pod not in release and common.is_active(pod)]
+    mine = [pod for pod in [*owned, *adopt] if pod not in release and is_active(pod)]
     wanted = spec.get("replicas")
     wanted = 1 if wanted is None else int(wanted)
     surplus = [] if going else sorted(mine, key=deletion_rank)[: max(len(mine) - wanted, 0)]

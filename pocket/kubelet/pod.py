@@ -32,6 +32,7 @@ from pocket.kubelet.records import PodRecord
 from pocket.kubelet.status import ContainerStatus, pod_status, waiting
 from pocket.mesh.model import PodEndpoint, Proxy
 from pocket.objects import (
+    TERMINAL,
     Obj,
     condition,
     labels_of,
@@ -53,7 +54,6 @@ LISTENS = "io.c756.listens"
 _RETRY = 10.0  # seconds after a failure of our own (a full disk, no port)
 _DEFAULT_GRACE = 30.0  # seconds, as Kubernetes
 _PROXY_GRACE = 5.0  # seconds for an Envoy, after its application has ended
-_TERMINAL = ("Succeeded", "Failed")
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class PodWorker:
         self.apps: list[Container] = []
         self.proxy: ProxyContainer | None = None
         # What has ended keeps the status that it ended with.
-        self._frozen = (pod.get("status") or {}).get("phase") in _TERMINAL
+        self._frozen = (pod.get("status") or {}).get("phase") in TERMINAL
         if self.adopted:
             self._build_containers()
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pocket.api.catalog import Catalog
 from pocket.api.contracts import Figures, Usage
 from pocket.controllers import common
 from pocket.controllers.autoscaler import Autoscaler, Decision, decide
@@ -117,7 +118,7 @@ def step(store: Store, cpu: float) -> None:
     async def usage(pods: Sequence[Obj]) -> dict[str, Figures]:
         return {uid_of(pod): Figures(common.moment(), 10.0, {"a": Usage(cpu, 1 << 20)}) for pod in pods}
 
-    asyncio.run(Autoscaler(store, usage).step())
+    asyncio.run(Autoscaler(store, Catalog(store), usage).step())
 
 
 def test_it_writes_the_scale_of_its_target() -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 from pocket.controllers import common
-from pocket.objects import Obj
+from pocket.objects import Obj, share
 from pocket.store import Store
 from tests.pocket.controllers.kit import NOW, pod, template
 
@@ -29,7 +29,7 @@ def test_a_hash_stands_for_a_template() -> None:
     ],
 )
 def test_share(value: int | str | None, total: int, up: bool, result: int) -> None:
-    assert common.share(value, total, "25%", up=up) == result
+    assert share(value, total, "25%", up=up) == result
 
 
 def test_conditions_keep_their_transition_time_while_the_status_stays() -> None:

@@ -9,7 +9,7 @@ import pytest
 from pocket.controllers import common, deployment, replicaset
 from pocket.controllers.deployment import REVISION, Plan, decide
 from pocket.kubelet.events import EventRecorder
-from pocket.objects import Obj, annotations_of, condition, is_ready, name_of, owner_of, uid_of
+from pocket.objects import Obj, annotations_of, condition, is_active, is_ready, name_of, owner_of, share, uid_of
 from pocket.store import Store
 from tests.pocket.controllers.kit import NOW, ago, pod, template
 
@@ -144,13 +144,13 @@ def test_a_rolling_update_keeps_within_its_bounds(
     """Whatever happens in whatever order: never too few that serve, never too many that run."""
     sim = Sim(replicas, strategy={"rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}})
     sim.settle()
-    most = replicas + common.share(surge, replicas, 0, up=True)
-    missing = common.share(unavailable, replicas, 0, up=False) or (0 if most > replicas else 1)
+    most = replicas + share(surge, replicas, 0, up=True)
+    missing = share(unavailable, replicas, 0, up=False) or (0 if most > replicas else 1)
     dice = random.Random(seed)
     sim.word("two")
     for step in range(400):
         sim.reconcile()
-        active = [entry for entry in sim.pods() if common.is_active(entry)]
+        active = [entry for entry in sim.pods() if is_active(entry)]
         assert sum(map(is_ready, active)) >= replicas - missing, f"too few in step {step}"
         assert len(active) <= most, f"too many in step {step}"
         moves = [entry for entry in sim.pods() if entry["metadata"].get("deletionTimestamp") or not is_ready(entry)]
